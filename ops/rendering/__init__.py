@@ -1,0 +1,1 @@
+"""Rendering: one function for all devices."""

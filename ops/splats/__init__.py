@@ -1,0 +1,1 @@
+"""Splats: the model, its training, and its files."""
