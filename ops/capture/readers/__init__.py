@@ -1,0 +1,1 @@
+"""Readers for the dataset layouts that people have, one module each."""
