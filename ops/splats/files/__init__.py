@@ -1,0 +1,1 @@
+"""Splat files in and out. Start at :mod:`ops.splats.files.dispatch`."""
