@@ -1,0 +1,51 @@
+"""Steps as processes: they die with their parent, and the heavy ones take turns."""
+
+from __future__ import annotations
+
+import os
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from filelock import FileLock, Timeout
+
+from storage.home import Home
+
+
+def die_with_parent(poll_seconds: float = 0.5) -> None:
+    """End this process, at once and without clean-up, when the process that started it is gone.
+
+    Dagster's step processes outlive a killed run worker and would keep the GPU. A thread watches
+    the parent's process id, which works on every Unix.
+    """
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(poll_seconds)
+        os._exit(137)
+
+    threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
+
+
+@contextmanager
+def turn(home: Home, heavy: bool, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold the machine for a heavy step; light ones pass.
+
+    The lock is the operating system's and goes with its holder, however that ends.
+    """
+    if not heavy:
+        yield
+        return
+    home.root.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(home.root / "heavy.lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        say("waiting for another heavy step on this machine to finish")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,146 @@
+"""Scenes: one small TOML file each, which says where the photos are and which settings differ."""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import tomlkit
+
+from assets.settings import Section, resolve
+from ops.errors import InputError
+from storage.home import Home
+
+DEMO = "demo"
+_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """Where a scene comes from: the ``[source]`` section of its file."""
+
+    kind: Literal["dataset", "demo", "splats"] = "dataset"
+    """``dataset``: a folder of photos; ``demo``: the built-in scene; ``splats``: a splat file."""
+    path: str = ""
+    """The folder or file, absolute or relative to the scene's file."""
+    layout: str = ""
+    """How to read the folder; empty: as it looks."""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A scene as its file states it."""
+
+    name: str
+    source: Source
+    tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    file: Path | None = None
+
+    def settings(self, kind: type, section: str) -> Any:
+        """The settings of one stage: the defaults with the overrides of this scene."""
+        return resolve(kind, self.tables.get(section, {}), Section(section, self.file))
+
+    @property
+    def source_path(self) -> Path:
+        """The absolute path of the folder or file that the scene comes from."""
+        path = Path(self.source.path).expanduser()
+        base = Path.cwd() if self.file is None else self.file.parent
+        return path if path.is_absolute() else (base / path).resolve()
+
+
+def check_name(name: str) -> str:
+    """``name``, if a scene may be called so.
+
+    Raises:
+        InputError: If it has other characters than lower-case letters, digits and underscores.
+    """
+    if not _NAME.fullmatch(name):
+        raise InputError(
+            f"scene name: expected lower-case letters, digits and underscores, found {name!r}; "
+            "choose another with --name"
+        )
+    return name
+
+
+def suggest_name(path: Path) -> str:
+    """A scene name made from a folder's or file's name."""
+    name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower() if path.is_file() else path.name.lower())
+    return name.strip("_")[:63] or "scene"
+
+
+def load_scene(file: Path, known_sections: frozenset[str]) -> Scene:
+    """Read a scene's file.
+
+    Raises:
+        InputError: With file and line, if it is not TOML or has sections nobody reads.
+    """
+    try:
+        tables = tomllib.loads(file.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not a TOML file: {error}") from None
+    for name, table in tables.items():
+        if name not in known_sections | {"source"} or not isinstance(table, dict):
+            raise InputError(
+                f"{Section(name, file).place()}: no such section; "
+                f"known: source, {', '.join(sorted(known_sections))}"
+            )
+    default = "demo" if file.stem == DEMO else "dataset"
+    table = {"kind": default, **tables.pop("source", {})}
+    source = resolve(Source, table, Section("source", file))
+    if source.kind != "demo" and not source.path:
+        raise InputError(f"{Section('source', file).place()}: path is missing; name the folder")
+    return Scene(check_name(file.stem), source, tables, file)
+
+
+def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | InputError]:
+    """Every scene by name; one whose file cannot be read is given as its error.
+
+    The built-in scene is always there; a file ``demo.toml`` only changes its settings.
+    """
+    found: dict[str, Scene | InputError] = {DEMO: Scene(DEMO, Source(kind="demo"))}
+    for file in sorted(home.scenes.glob("*.toml")):
+        try:
+            found[file.stem] = load_scene(file, known_sections)
+        except InputError as error:
+            found[file.stem] = error
+    return found
+
+
+def write_scene(
+    home: Home, name: str, source: Source, tables: Mapping[str, Mapping[str, Any]], note: str
+) -> Path:
+    """Write a new scene's file, in one step.
+
+    Raises:
+        InputError: If there is a scene of that name already; it stays as it was.
+    """
+    document = tomlkit.document()
+    for line in note.splitlines():
+        document.add(tomlkit.comment(line))
+    entries = {k: v for k, v in vars(source).items() if v}
+    for section, table in {"source": entries, **tables}.items():
+        body = tomlkit.table()
+        body.update(table)
+        document.add(section, body)
+    home.scenes.mkdir(parents=True, exist_ok=True)
+    target = home.scenes / f"{check_name(name)}.toml"
+    with tempfile.NamedTemporaryFile("w", dir=home.scenes, suffix=".new", delete=False) as new:
+        new.write(tomlkit.dumps(document))
+        new.flush()
+        os.fsync(new.fileno())
+    try:
+        os.link(new.name, target)  # unlike a rename, refuses to replace what is there
+    except FileExistsError:
+        raise InputError(
+            f"scene {name!r} exists already ({target}); choose another name with --name, "
+            "or edit that file"
+        ) from None
+    finally:
+        Path(new.name).unlink()
+    return target
