@@ -1,0 +1,130 @@
+"""The one place that knows how Icechunk is opened, and what its errors mean."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from storage.errors import DamagedError, NewerStoreError, StorageError
+from storage.home import cannot_write
+
+# Icechunk logs to standard output, where it would mix with what commands print; every failure
+# reaches us as an exception anyway. It reads the variable once, when it is imported.
+os.environ.setdefault("ICECHUNK_LOG", "off")
+
+if TYPE_CHECKING:
+    import icechunk
+
+REMEDY = "Materialize it again; other versions are listed by its history."
+
+_OS_ERROR = re.compile(r"\(os error (\d+)\)")
+
+
+def open_repository(folder: Path, create: bool = False) -> icechunk.Repository:
+    """The Icechunk repository in ``folder``."""
+    import icechunk
+
+    storage = icechunk.local_filesystem_storage(str(folder))
+    if create:
+        return icechunk.Repository.open_or_create(storage)
+    return icechunk.Repository.open(storage)
+
+
+def read_main(folder: Path) -> str | None:
+    """The snapshot that branch main points to, read without Icechunk; None where there is none.
+
+    The file is part of Icechunk's documented format: ``refs/branch.main/ref.json`` holds the id
+    of a snapshot, and is replaced in one step when the branch moves.
+
+    Raises:
+        ValueError: The file is not what the format says.
+        OSError: It cannot be read.
+    """
+    try:
+        text = (folder / "refs" / "branch.main" / "ref.json").read_bytes()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    record = json.loads(text)
+    if not isinstance(record, dict) or not re.fullmatch(
+        r"[0-9A-Z]{20}", str(record.get("snapshot"))
+    ):
+        raise ValueError(f"not a reference: {text[:80]!r}")
+    return str(record["snapshot"])
+
+
+@contextmanager
+def translated(folder: Path, artifact: str, what: str = "") -> Iterator[None]:
+    """Turn what Icechunk, Zarr and the operating system raise into errors of our tree.
+
+    Args:
+        folder: Where the artifact is kept.
+        artifact: Its key.
+        what: The variable (and rows) being read; empty where none is.
+    """
+    try:
+        yield
+    except (StorageError, IndexError, MemoryError):
+        raise
+    except Exception as error:
+        translation = _translate(error, folder, artifact, what)
+        if translation is None:
+            raise
+        raise translation from error
+
+
+def _translate(error: Exception, folder: Path, artifact: str, what: str) -> StorageError | None:
+    import icechunk
+    from zarr.errors import BaseZarrError
+
+    text = str(error)
+    number = error.errno if isinstance(error, OSError) else None
+    if found := _OS_ERROR.search(text):
+        number = int(found.group(1))
+    if number is not None and number not in (2, 5, 20, 21):  # missing files and failing disks
+        return cannot_write(folder, OSError(number, os.strerror(number)), artifact)
+    if "more modern version" in text:
+        return NewerStoreError(
+            f"{artifact}: written by a newer Icechunk than the one installed. Update Splatworks "
+            "to read it; nothing was changed.",
+            artifact=artifact,
+        )
+    checksum = "checksum" in text
+    ours = isinstance(error, (icechunk.IcechunkError, BaseZarrError, OSError))
+    if checksum or ours or (what and isinstance(error, (ValueError, RuntimeError))):
+        return damaged(artifact, what, _first_line(text))
+    return None
+
+
+def damaged(artifact: str, what: str, reason: str) -> DamagedError:
+    """The error for stored bytes of ``what`` that cannot be trusted."""
+    where = f"{artifact}: {what}" if what else artifact
+    return DamagedError(
+        f"{where}: stored data is damaged ({reason}). {REMEDY}",
+        artifact=artifact,
+        variable=what.split(" ")[0],
+    )
+
+
+def _first_line(text: str) -> str:
+    lines = [line.strip(" x|\t") for line in text.splitlines()]
+    return next((line for line in lines if line), "no reason given")[:300]
+
+
+def is_conflict(error: Exception) -> bool:
+    """Whether Icechunk refused to move a branch because somebody else moved it first."""
+    return "branch update conflict" in str(error)
+
+
+def tag_exists(error: Exception) -> bool:
+    """Whether Icechunk refused a tag because it exists, or existed once."""
+    return "tag already exists" in str(error)
+
+
+def as_json(value: Any) -> Any:
+    """``value`` as JSON has it."""
+    return json.loads(json.dumps(value))

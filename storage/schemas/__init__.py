@@ -1,0 +1,30 @@
+"""The schemas of Splatworks: cameras, images, points, splats, renders and tables, one of each.
+
+Variables have the names of the fields of the dataclasses in ``ops``. Importing this package makes
+every schema known by its name; it imports nothing heavy.
+"""
+
+from storage.schemas.cameras import CAMERAS
+from storage.schemas.capture import CAPTURE
+from storage.schemas.evaluation import EVALUATION
+from storage.schemas.images import IMAGES
+from storage.schemas.points import POINTS
+from storage.schemas.renders import RENDERS
+from storage.schemas.splats import SPLATS
+from storage.schemas.tables import FILES, HISTORY, METRICS, table
+from storage.schemas.training import TRAINING
+
+__all__ = [
+    "CAMERAS",
+    "CAPTURE",
+    "EVALUATION",
+    "FILES",
+    "HISTORY",
+    "IMAGES",
+    "METRICS",
+    "POINTS",
+    "RENDERS",
+    "SPLATS",
+    "TRAINING",
+    "table",
+]
