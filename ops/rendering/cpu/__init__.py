@@ -1,0 +1,1 @@
+"""The CPU renderer: a tile rasteriser in Numba. Importing its kernels compiles them, once."""

@@ -1,0 +1,143 @@
+"""Splats to images, the same on every device."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from ops.cameras import Cameras
+from ops.errors import InputError
+from ops.rendering.interface import Rendering, RenderSettings
+from ops.splats.model import Splats
+
+
+def render(
+    splats: Splats,
+    cameras: Cameras,
+    settings: RenderSettings | None = None,
+    background: Tensor | None = None,
+) -> list[Rendering]:
+    """Renders splats from every camera, with gradients.
+
+    On CUDA tensors this is gsplat (Ye et al. 2024), on CPU tensors a rasteriser of our own with
+    the same conventions (Kerbl et al. 2023): pixel centres at half integers, eps2d added to the
+    projected covariance, alpha below 1/255 skipped and above 0.999 cut, pixels finished where
+    transmittance would fall to 1e-4. Results are float32 and agree within its tolerance. A
+    Gaussian with a parameter that is not finite, or a quaternion of 0, is not drawn.
+
+    Gradients reach every tensor of ``splats``, the background and ``cameras.viewmats`` (not Ks).
+    After ``backward``, ``rendering.screen.means2d.grad`` holds the [N, 2] gradient of the loss by
+    the image positions in pixels, and ``.absgrad`` the sums over pixels of its absolute value
+    where ``settings.absgrad`` asks for it; gsplat's strategies expect both in this unit. On the
+    CPU all of it has the same bytes whatever the number of threads (``torch.set_num_threads``).
+
+    Args:
+        splats: N Gaussians; their tensors' device is where the work is done.
+        cameras: C views, which may differ in size.
+        settings: How to render; None for the defaults.
+        background: Colour behind everything: [3] for all views, [C, 3] for each, or [H, W, 3] an
+            image for all of them. None is black.
+
+    Returns:
+        One rendering per camera, in order.
+
+    Raises:
+        InputError: A background of another shape, an SH degree that the splats do not hold, a
+            camera without pixels or with numbers that are not finite, tensors on several devices,
+            or a view that needs more memory than is free.
+        UnavailableError: CUDA tensors on a machine whose gsplat cannot run.
+    """
+    settings = RenderSettings() if settings is None else settings
+    degree = _checked_degree(splats, settings)
+    device = _checked_device(splats)
+    cameras = cameras.to(device=device, dtype=torch.float32)
+    _check_cameras(cameras)
+    backgrounds = _backgrounds(background, cameras, device)
+    if device.type == "cpu":
+        from ops.rendering.cpu.autograd import render_view
+    elif device.type == "cuda":
+        from ops.rendering.gpu import render_view
+    else:
+        raise InputError(
+            f"rendering: splats should be on 'cpu' or 'cuda', found '{device.type}'; "
+            "move them with splats.to('cpu')"
+        )
+    centers = cameras.centers
+    return [
+        render_view(
+            splats,
+            cameras.viewmats[c],
+            cameras.Ks[c],
+            centers[c],
+            cameras.widths[c],
+            cameras.heights[c],
+            settings,
+            degree,
+            backgrounds[c],
+        )
+        for c in range(len(cameras))
+    ]
+
+
+def _checked_degree(splats: Splats, settings: RenderSettings) -> int:
+    if settings.mode not in ("classic", "antialiased"):
+        raise InputError(
+            f"rendering: mode should be 'classic' or 'antialiased', found {settings.mode!r}"
+        )
+    held = splats.sh_degree
+    degree = held if settings.sh_degree is None else settings.sh_degree
+    if not 0 <= degree <= held:
+        raise InputError(
+            f"rendering: sh_degree should be between 0 and the {held} that the splats hold, "
+            f"found {degree}"
+        )
+    return degree
+
+
+def _checked_device(splats: Splats) -> torch.device:
+    devices = {name: tensor.device for name, tensor in splats.tensors().items()}
+    if len(set(devices.values())) > 1:
+        raise InputError(f"rendering: splats should be on one device, found {devices}")
+    return splats.means.device
+
+
+def _check_cameras(cameras: Cameras) -> None:
+    focal = torch.stack([cameras.Ks[:, 0, 0], cameras.Ks[:, 1, 1]], dim=-1)
+    finite = torch.isfinite(cameras.viewmats).flatten(1).all(1)
+    finite &= torch.isfinite(cameras.Ks).flatten(1).all(1)
+    usable = (finite & (focal > 0).all(1)).tolist()
+    for name, width, height, good in zip(
+        cameras.names, cameras.widths, cameras.heights, usable, strict=True
+    ):
+        if width < 1 or height < 1:
+            raise InputError(
+                f"rendering: camera {name!r} should have at least one pixel, "
+                f"found {width} x {height}"
+            )
+        if not good:
+            raise InputError(
+                f"rendering: camera {name!r} should have a finite pose and intrinsics with "
+                "positive focal lengths; leave it out or correct it"
+            )
+
+
+def _backgrounds(
+    background: Tensor | None, cameras: Cameras, device: torch.device
+) -> list[Tensor | None]:
+    """For each camera its background, [3] or [H, W, 3]."""
+    count = len(cameras)
+    if background is None:
+        return [None] * count
+    background = background.to(device=device, dtype=torch.float32)
+    shape = tuple(background.shape)
+    if shape == (3,):
+        return [background] * count
+    if shape == (count, 3):
+        return list(background)
+    sizes = set(zip(cameras.heights, cameras.widths, strict=True))
+    if len(shape) == 3 and all(shape == (*size, 3) for size in sizes):
+        return [background] * count
+    raise InputError(
+        f"rendering: background should have shape (3,), ({count}, 3) or (H, W, 3) with the size "
+        f"of every view {sorted(sizes)}, found {shape}"
+    )
