@@ -253,7 +253,7 @@ class ArtifactRepository:
             if died:
                 self._sweep(repo)
             try:
-                with translated(self.folder, self.key):
+                with translated(self.folder, self.key, writing=True):
                     snapshot = self._flush(repo, session, data, schema, provenance, message)
                     return self._publish(repo, snapshot, main)
             except BaseException:
@@ -410,14 +410,15 @@ class ArtifactRepository:
         facts = {"artifact": self.key, "schema": schema.name, "schema_version": schema.version}
         facts |= {"nbytes": nbytes(data), "message": message}
         record = provenance.to_json()
+        root = {"provenance": record, "written": datetime.now(UTC).isoformat()}
         digest = content_hash(data, schema) if in_memory(data) else None
         if digest is None or not self._has(digest):
-            digest = write_tree(session.store, data, schema, self.key, provenance=record)
+            digest = write_tree(session.store, data, schema, self.key, **root)
             if self._has(digest):
                 session.discard_changes()
         if not session.has_uncommitted_changes:
             session = repo.writable_session("main")
-            zarr.open_group(session.store, mode="r+").update_attributes({"provenance": record})
+            zarr.open_group(session.store, mode="r+").update_attributes(root)
         metadata = {"splatworks": facts | {"content_hash": digest}, "provenance": record}
         return str(session.flush(message or f"{schema.name} {digest[:12]}", metadata))
 

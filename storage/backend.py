@@ -58,26 +58,31 @@ def read_main(folder: Path) -> str | None:
 
 
 @contextmanager
-def translated(folder: Path, artifact: str, what: str = "") -> Iterator[None]:
+def translated(
+    folder: Path, artifact: str, what: str = "", *, writing: bool = False
+) -> Iterator[None]:
     """Turn what Icechunk, Zarr and the operating system raise into errors of our tree.
 
     Args:
         folder: Where the artifact is kept.
         artifact: Its key.
         what: The variable (and rows) being read; empty where none is.
+        writing: Errors without a cause that we know then do not mean damage.
     """
     try:
         yield
     except (StorageError, IndexError, MemoryError):
         raise
     except Exception as error:
-        translation = _translate(error, folder, artifact, what)
+        translation = _translate(error, folder, artifact, what, writing)
         if translation is None:
             raise
         raise translation from error
 
 
-def _translate(error: Exception, folder: Path, artifact: str, what: str) -> StorageError | None:
+def _translate(
+    error: Exception, folder: Path, artifact: str, what: str, writing: bool
+) -> StorageError | None:
     import icechunk
     from zarr.errors import BaseZarrError
 
@@ -93,9 +98,13 @@ def _translate(error: Exception, folder: Path, artifact: str, what: str) -> Stor
             "to read it; nothing was changed.",
             artifact=artifact,
         )
-    checksum = "checksum" in text
-    ours = isinstance(error, (icechunk.IcechunkError, BaseZarrError, OSError))
-    if checksum or ours or (what and isinstance(error, (ValueError, RuntimeError))):
+    theirs = isinstance(error, (icechunk.IcechunkError, BaseZarrError))
+    if writing:  # an OSError then comes from whatever computes the data, and says what it is
+        return (
+            StorageError(f"{artifact}: {_first_line(text)}", artifact=artifact) if theirs else None
+        )
+    # A failed checksum is a ValueError, what a codec cannot decode a RuntimeError.
+    if theirs or isinstance(error, (OSError, ValueError, RuntimeError)):
         return damaged(artifact, what, _first_line(text))
     return None
 

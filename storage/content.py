@@ -41,7 +41,7 @@ class VariableHash:
             self._hash.update(b"".join(_string_bytes(block)))
         elif block.size:
             block = block.astype(block.dtype.newbyteorder("<"), copy=False)
-            self._hash.update(memoryview(np.ascontiguousarray(block).reshape(-1).view(np.uint8)))
+            self._hash.update(np.ascontiguousarray(block).reshape(-1).view(np.uint8).data)
 
     def hexdigest(self) -> str:
         """The hash of what was fed so far."""

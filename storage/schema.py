@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     Data: TypeAlias = xr.Dataset | xr.DataTree
 
-RESERVED = frozenset({"splatworks", "provenance", "coordinates"})
+RESERVED = frozenset({"splatworks", "provenance", "written", "coordinates"})
 """Attributes of groups that storage itself writes; they are never content."""
 
 
