@@ -7,7 +7,7 @@ every schema known by its name; it imports nothing heavy.
 from storage.schemas.cameras import CAMERAS
 from storage.schemas.capture import CAPTURE
 from storage.schemas.evaluation import EVALUATION
-from storage.schemas.images import IMAGES
+from storage.schemas.images import IMAGES, PICTURE
 from storage.schemas.points import POINTS
 from storage.schemas.renders import RENDERS
 from storage.schemas.splats import SPLATS
@@ -22,6 +22,7 @@ __all__ = [
     "HISTORY",
     "IMAGES",
     "METRICS",
+    "PICTURE",
     "POINTS",
     "RENDERS",
     "SPLATS",

@@ -14,6 +14,7 @@ CAPTURE = register(
         optional_children=frozenset({"points", "files"}),
         shared_dims=frozenset({"view"}),
         attrs=(
+            Attribute("record", dict, "What was done to the photos, by name.", optional=True),
             Attribute("layout", str, "The dataset's layout, or generated.", optional=True),
             Attribute("world_transform", list, "4 x 4 rows: stored = T @ dataset.", optional=True),
             Attribute("notes", list, "What a user should know, in sentences.", optional=True),

@@ -1,7 +1,7 @@
 """Pictures of views, as photos or as exact pictures of a generated scene."""
 
 from storage.schema import Attribute, Schema, Variable, register
-from storage.schemas.cameras import CAMERA
+from storage.schemas.cameras import WORLD
 
 PIXELS = ("view", "y", "x")
 
@@ -9,7 +9,7 @@ IMAGES = register(
     Schema(
         name="images",
         version=1,
-        sizes={"rgb": 3, "camera_xyz": 3},
+        sizes={"rgb": 3, "xyz": 3},
         variables=(
             Variable(
                 *("images", (*PIXELS, "rgb"), "uint8"),
@@ -38,9 +38,9 @@ IMAGES = register(
                 optional=True,
             ),
             Variable(
-                *("normal", (*PIXELS, "camera_xyz"), ("float16", "float32")),
+                *("normal", (*PIXELS, "xyz"), ("float16", "float32")),
                 units="1",
-                frame=CAMERA,
+                frame=WORLD,
                 meaning="Exact unit normal of a generated scene; 0 in the padding.",
                 optional=True,
             ),
@@ -56,6 +56,21 @@ IMAGES = register(
             Attribute(
                 "downscale", dict, "Factor and filter the photos were scaled by.", optional=True
             ),
+        ),
+    )
+)
+
+PICTURE = register(
+    Schema(
+        name="picture",
+        version=1,
+        sizes={"rgb": 3},
+        variables=(
+            Variable("pixels", ("y", "x", "rgb"), "uint8", "sRGB, 0 to 255", meaning="Colour."),
+        ),
+        attrs=(
+            Attribute("title", str, "What it shows."),
+            Attribute("file", str, "Name of its file among the exports.", optional=True),
         ),
     )
 )

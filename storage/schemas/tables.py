@@ -49,13 +49,14 @@ HISTORY = table(
     column("loss", "float64", "1", "Training loss."),
     column("psnr", "float64", "dB", "Of the training view of this step."),
     column("count", "int64", "1", "Number of Gaussians.", values=(0, None)),
+    column("means_lr", "float64", "world units", "Learning rate of the means.", optional=True),
     column("seconds", "float64", "s", "Time since training began.", optional=True),
 )
 
 FILES = table(
     "files",
     1,
-    column("path", "str", meaning="Path inside the dataset's folder, with '/'."),
+    column("path", "str", meaning="Path inside the folder the files are in, with '/'."),
     column("sha256", "str", meaning="Hash of the bytes, hexadecimal."),
     column("bytes", "int64", "B", "Size.", values=(0, None)),
     attrs=(
