@@ -1,0 +1,36 @@
+"""The arrays that a compiled scene consists of, as the kernels read them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from numpy import ndarray
+
+
+class Scene(NamedTuple):
+    """N shapes in a room; world in metres, z up, the table top at the origin of x and y.
+
+    The tree is a list of nodes in depth-first order. ``tree_next`` says where to go on when a
+    node's sphere is missed; ``tree_shape`` is the shape of a leaf, -1 for an inner node. Planes
+    are not in the tree: everything sees them and they throw no shadow.
+    """
+
+    kinds: ndarray  # [N] int64, see shapes
+    shapes: ndarray  # [N, 21] float64, see shapes
+    frames: ndarray  # [N, 12] float64, world to texture frame: rotation by rows, origin
+    bounds: ndarray  # [N, 4] float64, bounding sphere: centre, radius
+    materials: ndarray  # [N, 17] float64, see materials
+    labels: ndarray  # [N] uint8, index into the label names
+    objects: ndarray  # [N] int64, shapes of one object have the same number
+    convex: ndarray  # [N] bool, a shape that cannot shade itself
+    tree: ndarray  # [T, 4] float64, bounding spheres
+    tree_next: ndarray  # [T] int64
+    tree_shape: ndarray  # [T] int64
+    blobs: ndarray  # [B, 5] float64, spheres that dim the ambient light: centre, radius, object
+    blocks: ndarray  # [K] int64, boxes that dim the ambient light
+    room: ndarray  # [2, 3] float64, lowest and highest corner
+    sun: ndarray  # [7] direction to the sun, its angular radius, RGB irradiance
+    panes: ndarray  # [Q, 4] openings of the window in the plane x = room[0, 0]: y0, y1, z0, z1
+    window: ndarray  # [3] RGB radiance of the sky light that comes through the panes
+    lamp: ndarray  # [7] centre, radius, RGB radiance
+    ambient: ndarray  # [2, 3] RGB radiance from above and from below

@@ -1,0 +1,32 @@
+"""Settings of the built-in scene."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoSettings:
+    """How the built-in scene is laid out and photographed."""
+
+    seed: int = 0
+    """Changes textures, the way loose objects lie, and the small irregularities of the camera
+    path. The same seed gives the same bytes."""
+    width: int = 320
+    """Pixels."""
+    height: int = 240
+    """Pixels."""
+    field_of_view: float = 62.0
+    """Horizontal, degrees, between 10 and 120."""
+    train_views: int = 60
+    """Number of views to train on."""
+    test_views: int = 10
+    """Number of held-out views, spread evenly between the training views."""
+    samples: int = 16
+    """Colour samples per pixel where edges meet, a square number; a quarter of that elsewhere."""
+    exposure: float = 1.0
+    """Factor on the light before the tone curve; 2 is one stop brighter."""
+    time: float = 0.0
+    """Where the rolling ball is, from 0 (start of its path) to 1 (end)."""
+    points: int = 12_000
+    """Number of surface points that training starts from."""
