@@ -182,7 +182,7 @@ def _read_plain(path: Path, data: bytes) -> tuple[_Header, bytes]:
 
 def _streams(path: Path, header: _Header, data: bytes) -> Iterator[bytes]:
     """The unpacked streams of version 4."""
-    from numcodecs.zstd import Zstd
+    from numcodecs.zstd import Zstd  # type: ignore[import-untyped]
 
     sections = [size for size in header.sections if size]
     if len(data) >= _STREAMED.size:
