@@ -88,15 +88,16 @@ class Home:
 def cannot_write(folder: Path, error: OSError, artifact: str = "") -> StorageError:
     """The error of our tree for an ``OSError`` met while writing below ``folder``."""
     reason = error.strerror or str(error)
+    where = f"{artifact}: {folder}" if artifact else str(folder)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFullError(
-            f"{folder}: no room to write ({reason}). Free some space (splatworks prune drops old "
-            "versions), then run again; what was there before is unchanged.",
+            f"{where}: no room to write ({reason}). Free some space, then run again; what was there "
+            "before is unchanged.",
             artifact=artifact,
         )
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
         return ReadOnlyStoreError(
-            f"{folder}: expected a folder that can be written, found that it cannot ({reason}). "
+            f"{where}: expected a folder that can be written, found that it cannot ({reason}). "
             f"Change its permissions, or set {VARIABLE} to a folder of yours.",
             artifact=artifact,
         )
@@ -106,4 +107,4 @@ def cannot_write(folder: Path, error: OSError, artifact: str = "") -> StorageErr
             f"or set {VARIABLE} to another folder.",
             artifact=artifact,
         )
-    return StorageError(f"{folder}: cannot be written ({reason}).", artifact=artifact)
+    return StorageError(f"{where}: cannot be read or written ({reason}).", artifact=artifact)
