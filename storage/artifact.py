@@ -173,7 +173,10 @@ class ArtifactRepository:
             NewerStoreError: It was written by a newer Splatworks.
             DamagedError: Its description is damaged; damaged values raise it when they are read.
         """
-        return self._open(self.resolve(version), schema)
+        chosen = self.resolve(version)
+        if not chosen.seals:  # its record was lost: believe nothing before all of it was read
+            chosen = self.verify(chosen.tag)
+        return self._open(chosen, schema)
 
     def find(self, recipe: str) -> Version | None:
         """The newest version that is not known to be damaged and was made by this recipe.
@@ -202,9 +205,7 @@ class ArtifactRepository:
                 versions.mark_damaged(chosen.snapshot_id, self._records, str(error))
             raise error
         versions.unmark(chosen.snapshot_id, self._records)
-        if not chosen.seals:
-            self._remember(chosen)
-        return replace(chosen, damage="")
+        return replace(chosen if chosen.seals else self._seal(chosen), damage="")
 
     def diff(self, a: str, b: str | None = None) -> Difference:
         """What differs between two versions; ``b`` is the current one by default."""
@@ -444,21 +445,21 @@ class ArtifactRepository:
                 number += 1  # a version that was pruned had this tag
         info = repo.lookup_snapshot(snapshot)
         version = versions.from_metadata(self.key, number, snapshot, info.written_at, info.metadata)
-        version = self._remember(version, info)
+        version = self._seal(version)
         self._move_main(repo, snapshot, main)
         return replace(version, current=True)
 
     def _record_files(self) -> Iterable[Path]:
         return self._records.glob("*.json")
 
-    def _remember(self, version: Version, info: Any = None) -> Version:
-        if info is None:
+    def _seal(self, version: Version) -> Version:
+        with translated(self.repository, self.key):
             repo = backend.open_repository(self.repository)
-            info = repo.lookup_snapshot(version.snapshot_id)
-        names = [manifest.id for manifest in info.manifests]
-        sealed = versions.seal(self.repository, version.snapshot_id, names)
+            manifests = [m.id for m in repo.lookup_snapshot(version.snapshot_id).manifests]
+        sealed = versions.seal(self.repository, version.snapshot_id, manifests)
         version = replace(version, seals=sealed)
-        versions.save(version, self._records)
+        with suppress(OSError):  # a store that may only be read is read without records
+            versions.save(version, self._records)
         return version
 
     def _move_main(self, repo: icechunk.Repository, snapshot: str, main: str) -> None:

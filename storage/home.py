@@ -91,8 +91,8 @@ def cannot_write(folder: Path, error: OSError, artifact: str = "") -> StorageErr
     where = f"{artifact}: {folder}" if artifact else str(folder)
     if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         return StoreFullError(
-            f"{where}: no room to write ({reason}). Free some space, then run again; what was there "
-            "before is unchanged.",
+            f"{where}: no room to write ({reason}). Free some space, then run again; what "
+            "was there before is unchanged.",
             artifact=artifact,
         )
     if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):

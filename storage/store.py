@@ -34,7 +34,7 @@ class Store:
         self.root = Path(root)
         marker = self.root / _MARKER
         try:
-            found = json.loads(marker.read_bytes())["format"]
+            found = int(json.loads(marker.read_bytes())["format"])
         except FileNotFoundError:
             return
         except (OSError, ValueError, KeyError, TypeError) as error:

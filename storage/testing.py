@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -138,7 +138,8 @@ class ArtifactContract:
         artifact = self._artifact(tmp_path)
         artifact.write(self.example(0), self.schema, Provenance(code="a", settings={"n": 1}))
         session = backend.open_repository(artifact.repository).readonly_session("main")
-        tree = xr.open_datatree(session.store, engine="zarr", consolidated=False)
+        store: Any = session.store  # xarray takes Zarr stores, its type hints do not say so
+        tree = xr.open_datatree(store, engine="zarr", consolidated=False)
         assert tree.attrs["provenance"]["settings"] == {"n": 1}
         for node in tree.subtree:
             node.attrs = {k: v for k, v in node.attrs.items() if k not in RESERVED}

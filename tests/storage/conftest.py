@@ -13,13 +13,13 @@ from storage.artifact import ArtifactRepository
 from storage.store import Store
 
 
-@pytest.fixture()
+@pytest.fixture
 def store(tmp_path: Path) -> Store:
     """An empty store."""
     return Store(tmp_path / "store")
 
 
-@pytest.fixture()
+@pytest.fixture
 def artifact(store: Store) -> ArtifactRepository:
     """An artifact without versions."""
     return store.artifact("fox/splats/trained")
@@ -44,7 +44,7 @@ def _splats(count: int, seed: int = 0, degree: int = 1) -> xr.Dataset:
     )
 
 
-@pytest.fixture()
+@pytest.fixture
 def splats() -> Callable[..., xr.Dataset]:
     """Random splats: ``splats(count, seed=0, degree=1)``."""
     return _splats
