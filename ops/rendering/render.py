@@ -50,9 +50,6 @@ def render(
     settings = RenderSettings() if settings is None else settings
     degree = _checked_degree(splats, settings)
     device = _checked_device(splats)
-    cameras = cameras.to(device=device, dtype=torch.float32)
-    _check_cameras(cameras)
-    backgrounds = _backgrounds(background, cameras, device)
     if device.type == "cpu":
         from ops.rendering.cpu.autograd import render_view
     elif device.type == "cuda":
@@ -62,6 +59,9 @@ def render(
             f"rendering: splats should be on 'cpu' or 'cuda', found '{device.type}'; "
             "move them with splats.to('cpu')"
         )
+    cameras = cameras.to(device=device, dtype=torch.float32)
+    _check_cameras(cameras)
+    backgrounds = _backgrounds(background, cameras, device)
     centers = cameras.centers
     return [
         render_view(

@@ -10,6 +10,7 @@ import psutil
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from ops.errors import InputError
 from ops.rendering.cpu import camera
@@ -188,7 +189,8 @@ class _Draw(torch.autograd.Function):
         )
         ctx.view, ctx.ends, ctx.absgrad, ctx.screen = view, ends, settings.absgrad, screen
         ctx.background_shape = None if background is None else background.shape
-        ctx.save_for_backward(image, transmittance)
+        parameters = (means, quats, log_scales, opacity_logits, sh0, shN)
+        ctx.save_for_backward(image, transmittance, *parameters, features)
         ctx.set_materialize_grads(False)
         pixels = image[:, :, :width].permute(1, 2, 0)
         depth = median[:, :width] if settings.median_depth else None
@@ -203,6 +205,7 @@ class _Draw(torch.autograd.Function):
         )
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
         with announced("gradients"):
             from ops.rendering.cpu.projection_backward import (
@@ -214,7 +217,7 @@ class _Draw(torch.autograd.Function):
 
         view: _View = ctx.view
         p, height, width = view.parameters, view.height, view.width
-        image, transmittance = ctx.saved_tensors
+        image, transmittance, *_ = ctx.saved_tensors  # raises where one was changed in place
         n_features = p.features.shape[1]
         v_colors, v_features, v_depth, v_alpha, _ = gradients
         nothing = torch.zeros(1)
@@ -224,11 +227,9 @@ class _Draw(torch.autograd.Function):
             return given.to(torch.float32).numpy()
 
         rows = len(view.entries)
-        columns = CHANNELS + view.channels.shape[1]
+        columns = CHANNELS + view.channels.shape[1] + 2 * ctx.absgrad
         _guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
         table = np.empty((rows, columns), np.float32)
-        if not ctx.absgrad:
-            table[:, 6:8] = 0
         run(
             threads(),
             *(raster_backward, width, height, view.offsets, ctx.ends, view.entries),
@@ -240,7 +241,7 @@ class _Draw(torch.autograd.Function):
             *(torch.zeros(a.shape).numpy() for a in vars(p).values())  # zeroed pages come late
         )
         means2d = torch.zeros(len(p.means), 2)
-        absolute = torch.zeros(len(p.means), 2)
+        absolute = torch.zeros(len(p.means) if ctx.absgrad else 0, 2)
         seen = len(view.order)
         cameras = np.zeros((-(-seen // CHUNK), CAMERA_GRADIENT))
         run(
@@ -249,7 +250,8 @@ class _Draw(torch.autograd.Function):
             *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN),
             *(view.footprints, view.channels, view.degree, view.cam),
             *(out.means, out.quats, out.log_scales, out.opacity_logits, out.sh0, out.shN),
-            *(out.features, means2d.numpy(), absolute.numpy(), cameras),
+            *(out.features, means2d.numpy(), absolute.numpy()),
+            *(ctx.needs_input_grad[4] or ctx.needs_input_grad[5], cameras),
         )
         if ctx.absgrad:
             before = getattr(ctx.screen, "absgrad", None)
@@ -267,7 +269,7 @@ class _Draw(torch.autograd.Function):
             *(torch.from_numpy(a) for a in (out.means, out.quats, out.log_scales)),
             torch.from_numpy(out.opacity_logits),
             torch.from_numpy(out.sh0).reshape(n, 1, 3),
-            torch.from_numpy(out.shN).reshape(n, -1, 3) if p.shN.size else torch.zeros(n, 0, 3),
+            torch.from_numpy(out.shN).reshape(n, p.shN.shape[1] // 3, 3),
             torch.from_numpy(out.features) if ctx.needs_input_grad[12] else None,
         )
 

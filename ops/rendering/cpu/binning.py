@@ -127,9 +127,8 @@ def _rows(ellipse: Any, column: int, height: int) -> tuple[int, int]:
     mx, my, a, b, slope, spread, bound, wide, high = ellipse
     left = max(_f(column * TILE) + _f(0.5) - mx, -wide)
     right = min(_f(column * TILE + TILE - 1) + _f(0.5) - mx, wide)
-    if not left <= right:
-        left = min(max(left, -wide), wide)  # rounding at the very tip
-        right = left
+    if not left <= right:  # its tip lies between this column's last centre and the next one's first
+        return 0, 0
     # The highest point of the ellipse is at dx = slope * high; within [left, right] the nearest
     # dx to it is the highest, and likewise the lowest.
     x = min(max(slope * high, left), right)

@@ -7,6 +7,7 @@ array layout or integer width can cause another compilation in the middle of a t
 from __future__ import annotations
 
 import hashlib
+import importlib
 import logging
 import os
 import sys
@@ -20,9 +21,9 @@ from typing import Any
 
 import numba
 import torch
-from numba.core import config
 
 log = logging.getLogger("splatworks.rendering")
+config: Any = importlib.import_module("numba.core.config")
 
 # Numba puts these flags on every instruction, so kernels of vectors have none of them: forward and
 # backward must round alike, and "reassoc" would optimise the rounding trick inside `simd.exp2` away

@@ -20,8 +20,6 @@ from ops.rendering.cpu.projection import (
     sigmoid,
 )
 from ops.rendering.cpu.raster_backward import (
-    ABS_X,
-    ABS_Y,
     CHANNELS,
     Q_U,
     Q_UU,
@@ -67,7 +65,7 @@ def _covariance_gradient(row: Any, footprint: Any, U: Any, cam: Any) -> tuple[An
     "void(i8, i8, i4[::1], i8[::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1],"
     " f4[:,::1], f4[:,::1], f4[:,::1], i8, f4[::1],"
     " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
-    " f4[:,::1], f4[:,::1], f8[:,::1])",
+    " f4[:,::1], f4[:,::1], b1, f8[:,::1])",
     scalar_maths=True,
 )
 def project_backward(
@@ -95,18 +93,22 @@ def project_backward(
     v_features: Any,
     v_means2d: Any,
     abs_means2d: Any,
+    with_camera: bool,
     v_camera: Any,
 ) -> None:
     """Sums the rows of every Gaussian's intersections and takes them back to the parameters.
 
     The outputs (``v_...`` by name of the parameter) are zero on entry; Gaussians that are not seen
-    keep that. ``v_camera`` [chunks, 15] gets a partial sum per chunk of 512 Gaussians.
+    keep that. ``v_camera`` [chunks, 15] gets, ``with_camera``, a partial sum per chunk
+    of 512 Gaussians.
     """
     seen = order.shape[0]
     n_channels = channels.shape[1]
     n_features = v_features.shape[1]
     with_depth = n_channels > 3 + n_features
-    row = np.empty(CHANNELS + n_channels, np.float32)
+    n_columns = table.shape[1]
+    row = np.empty(n_columns, np.float32)
+    with_abs = n_columns > CHANNELS + n_channels
     bases = np.empty(16, np.float32)
     along = np.zeros(16, np.float32)
     n_chunks = v_camera.shape[0]
@@ -117,7 +119,7 @@ def project_backward(
             if first == last:
                 continue
             i = order[m]
-            for k in range(CHANNELS + n_channels):
+            for k in range(n_columns):
                 total = table[first, k]
                 for at in range(first + 1, last):
                     total += table[at, k]
@@ -137,8 +139,9 @@ def project_backward(
             g_my = inverse_c * row[Q_Y] - footprint[SLOPE] * g_mx
             v_means2d[i, 0] = g_mx
             v_means2d[i, 1] = g_my
-            abs_means2d[i, 0] = row[ABS_X]
-            abs_means2d[i, 1] = row[ABS_Y]
+            if with_abs:
+                abs_means2d[i, 0] = row[CHANNELS + n_channels]
+                abs_means2d[i, 1] = row[CHANNELS + n_channels + 1]
 
             # Covariance in the image to U, the Jacobian and V.
             g_a, g_b, g_c = _covariance_gradient(row, footprint, U, cam)
@@ -275,6 +278,8 @@ def project_backward(
             v_quats[i, 3] = g_qz
 
             # Camera: p = R x + t, V = R (M S), and the centre.
+            if not with_camera:
+                continue
             camera = v_camera[chunk]
             n = (
                 (s0 * M[0], s1 * M[1], s2 * M[2]),

@@ -34,6 +34,7 @@ from ops.rendering.cpu.simd import (
     iota,
     select,
     splat,
+    store_sums,
     vabs,
     vload,
     vmin,
@@ -45,8 +46,8 @@ from ops.rendering.cpu.simd import (
 _f = np.float32
 
 # Columns of a row: sums over pixels of q = alpha dL/dalpha times 1, u, dy, u^2, u dy, dy^2, where
-# u = dx - slope dy; sums of |dL/dmean2d|; then the gradients of the channels.
-Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, ABS_X, ABS_Y, CHANNELS = range(9)
+# u = dx - slope dy; the gradients of the channels; and, where asked for, sums of |dL/dmean2d|.
+Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, CHANNELS = range(7)
 
 
 @kernel(
@@ -72,7 +73,7 @@ def raster_backward(
     with_abs: bool,
     table: Any,
 ) -> None:
-    """Fills the table [intersections, 8 + D] of every ``parts``-th tile.
+    """Fills the table [intersections, 6 + D, or 8 + D with_abs] of every ``parts``-th tile.
 
     Takes what :func:`raster_forward` took and gave, and the loss gradients: ``v_colors``
     [H, W, 3], ``v_features`` [H, W, F], ``v_depth`` [H, W] of the depth channel (there is one if
@@ -194,23 +195,37 @@ def raster_backward(
                 # With u = first_u - slope r and dy = first_dy + r:
                 qu = fnma(slope, q1, first_u * q0)
                 qur = fnma(slope, q2, first_u * q1)
-                sum_q = vsum(q0)
-                sum_r = vsum(q1)
-                sum_u = vsum(qu)
-                table[row, Q] = sum_q
-                table[row, Q_U] = sum_u
+                quu = fnma(slope, qur, first_u * qu)
+                base = row * table.shape[1]
+                store_sums(table, base, q0, qu, q1, quu, qur, q2, g0, g1)
+                sum_q = table[row, Q]
+                sum_r = table[row, Q_Y]
                 table[row, Q_Y] = first_dy * sum_q + sum_r
-                table[row, Q_UU] = vsum(fnma(slope, qur, first_u * qu))
-                table[row, Q_UY] = first_dy * sum_u + vsum(qur)
-                table[row, Q_YY] = first_dy * (first_dy * sum_q + _f(2) * sum_r) + vsum(q2)
-                if with_abs:
-                    table[row, ABS_X] = vsum(ax) * _f(2) / LOG2E
-                    table[row, ABS_Y] = vsum(ay) * _f(2) / LOG2E
-                table[row, CHANNELS] = vsum(g0)
-                table[row, CHANNELS + 1] = vsum(g1)
+                table[row, Q_UY] += first_dy * table[row, Q_U]
+                table[row, Q_YY] += first_dy * (first_dy * sum_q + _f(2) * sum_r)
                 table[row, CHANNELS + 2] = vsum(g2)
-                for k in range(3, n_channels):
+                k = 3
+                while k + 8 <= n_channels:
+                    s = sums + k * TILE
+                    store_sums(
+                        table,
+                        base + CHANNELS + k,
+                        vload(scratch, s),
+                        vload(scratch, s + TILE),
+                        vload(scratch, s + 2 * TILE),
+                        vload(scratch, s + 3 * TILE),
+                        vload(scratch, s + 4 * TILE),
+                        vload(scratch, s + 5 * TILE),
+                        vload(scratch, s + 6 * TILE),
+                        vload(scratch, s + 7 * TILE),
+                    )
+                    k += 8
+                while k < n_channels:
                     table[row, CHANNELS + k] = vsum(vload(scratch, sums + k * TILE))
+                    k += 1
+                if with_abs:
+                    table[row, CHANNELS + n_channels] = vsum(ax) * _f(2) / LOG2E
+                    table[row, CHANNELS + n_channels + 1] = vsum(ay) * _f(2) / LOG2E
             at = stop
             while live_first < live_end and not any_lane(
                 gt(vload(scratch, live_first * TILE), _f(0))
@@ -222,5 +237,5 @@ def raster_backward(
                 live_end -= 1
         for e in range(end, offsets[tile + 1]):  # behind what is seen
             row = entries[e, 2]
-            for k in range(CHANNELS + n_channels):
+            for k in range(table.shape[1]):
                 table[row, k] = _f(0)

@@ -46,6 +46,11 @@ class _VectorModel(models.PrimitiveModel):
         super().__init__(manager, kind, _VF if kind.name == "f32x16" else _VM)
 
 
+def _intrinsic(function: Callable[..., Any]) -> Any:
+    """Numba's decorator, for type checkers: the context argument is not the caller's to give."""
+    return intrinsic(function)
+
+
 def _constant(value: float) -> ir.Constant:
     return ir.Constant(_VF, [float(np.float32(value))] * LANES)
 
@@ -77,18 +82,18 @@ def _elementwise(count: int, generate: Callable[..., Any], result: Any) -> Any:
         def typing1(typingctx: Any, a: Any) -> Any:
             return result(a), codegen
 
-        return intrinsic(typing1)
+        return _intrinsic(typing1)
     if count == 2:
 
         def typing2(typingctx: Any, a: Any, b: Any) -> Any:
             return result(a, b), codegen
 
-        return intrinsic(typing2)
+        return _intrinsic(typing2)
 
     def typing3(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return result(a, b, c), codegen
 
-    return intrinsic(typing3)
+    return _intrinsic(typing3)
 
 
 def _exp2(builder: Any, x: Any) -> Any:
@@ -132,7 +137,7 @@ gt = _elementwise(2, lambda b, x, y: b.fcmp_ordered(">", x, y), m16)
 ge = _elementwise(2, lambda b, x, y: b.fcmp_ordered(">=", x, y), m16)
 
 
-@intrinsic
+@_intrinsic
 def vsum(typingctx: Any, a: Any) -> Any:
     """The sum of the lanes, in an order that is fixed for a machine."""
 
@@ -146,18 +151,71 @@ def vsum(typingctx: Any, a: Any) -> Any:
     return types.float32(a), codegen
 
 
-def _iota(typingctx: Any) -> Any:
+def _sum_of_eight(builder: Any, vectors: list[Any]) -> Any:
+    """Eight vectors to one that holds their sums in lanes 0 to 7, and again in 8 to 15.
+
+    Every step adds neighbouring lanes of two vectors and keeps them in one, so eight sums cost
+    little more than two sums of one vector each.
+    """
+
+    index = ir.VectorType(ir.IntType(32), LANES)
+    even = ir.Constant(index, list(range(0, 2 * LANES, 2)))  # of two vectors, end to end
+    odd = ir.Constant(index, list(range(1, 2 * LANES, 2)))
+    level = vectors
+    while len(level) > 1:
+        level = [
+            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+            for a, b in zip(level[::2], level[1::2], strict=True)
+        ]
+    # Now two neighbouring lanes for each vector, in their order.
+    [last] = level
+    return builder.fadd(
+        builder.shuffle_vector(last, last, even), builder.shuffle_vector(last, last, odd)
+    )
+
+
+@_intrinsic
+def store_sums(
+    typingctx: Any,
+    array: Any,
+    index: Any,
+    a: Any,
+    b: Any,
+    c: Any,
+    d: Any,
+    e: Any,
+    f: Any,
+    g: Any,
+    h: Any,
+) -> Any:
+    """Writes the lane sums of eight vectors to eight neighbours from a flat index."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        sums = _sum_of_eight(builder, list(arguments[2:]))
+        eight = builder.shuffle_vector(
+            sums, sums, ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
+        )
+        pointer = builder.bitcast(
+            _pointer(context, builder, signature, arguments),
+            ir.PointerType(ir.VectorType(_F32, 8)),
+        )
+        builder.store(eight, pointer).align = 4
+        return context.get_dummy_value()
+
+    return types.void(array, index, a, b, c, d, e, f, g, h), codegen
+
+
+@_intrinsic
+def iota(typingctx: Any) -> Any:
+    """0, 1, ..., 15."""
+
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         return ir.Constant(_VF, [float(i) for i in range(LANES)])
 
     return f32x16(), codegen
 
 
-iota: Any = intrinsic(_iota)
-"""iota() is 0, 1, ..., 15."""
-
-
-@intrinsic
+@_intrinsic
 def both(typingctx: Any, a: Any, b: Any) -> Any:
     """Lanes in which both masks hold."""
 
@@ -167,7 +225,7 @@ def both(typingctx: Any, a: Any, b: Any) -> Any:
     return m16(a, b), codegen
 
 
-@intrinsic
+@_intrinsic
 def any_lane(typingctx: Any, mask: Any) -> Any:
     """Whether a mask holds in any lane."""
 
@@ -178,7 +236,7 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
     return types.boolean(mask), codegen
 
 
-@intrinsic
+@_intrinsic
 def select(typingctx: Any, mask: Any, yes: Any, no: Any) -> Any:
     """``yes`` in the lanes of the mask, ``no`` in the others."""
 
@@ -196,7 +254,7 @@ def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     return builder.bitcast(builder.gep(array.data, [index]), ir.PointerType(_VF))
 
 
-@intrinsic
+@_intrinsic
 def vload(typingctx: Any, array: Any, index: Any) -> Any:
     """Sixteen neighbours from a flat index of a C-contiguous float32 array."""
 
@@ -208,7 +266,7 @@ def vload(typingctx: Any, array: Any, index: Any) -> Any:
     return f32x16(array, index), codegen
 
 
-@intrinsic
+@_intrinsic
 def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     """Writes sixteen neighbours at a flat index of a C-contiguous float32 array."""
 

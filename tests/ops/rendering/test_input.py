@@ -1,0 +1,96 @@
+"""What cannot be rendered, and what the message says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from types import SimpleNamespace
+
+import pytest
+import torch
+
+from ops.errors import InputError, UnavailableError
+from ops.rendering import gpu
+from ops.rendering.interface import RenderSettings
+from ops.rendering.render import render
+
+
+def test_sh_degree_that_is_not_held(make):
+    with pytest.raises(InputError, match="between 0 and the 1 that the splats hold, found 2"):
+        render(make.splats(3, degree=1), make.cameras([(8, 8)]), RenderSettings(sh_degree=2))
+
+
+def test_unknown_mode(make):
+    with pytest.raises(InputError, match="'classic' or 'antialiased', found 'mip'"):
+        render(make.splats(3), make.cameras([(8, 8)]), RenderSettings(mode="mip"))  # type: ignore
+
+
+@pytest.mark.parametrize("shape", [(4,), (3, 3), (8, 8, 3), (9, 8)])
+def test_background_of_another_shape(make, shape):
+    with pytest.raises(InputError, match=r"background should have shape \(3,\), \(2, 3\) or"):
+        render(make.splats(3), make.cameras([(8, 9), (8, 9)]), background=torch.zeros(shape))
+
+
+def test_background_image_for_views_of_different_sizes(make):
+    with pytest.raises(InputError, match="size of every view"):
+        render(make.splats(3), make.cameras([(8, 9), (9, 9)]), background=torch.zeros(9, 8, 3))
+
+
+@pytest.mark.parametrize("broken", ["pose", "K", "focal"])
+def test_broken_camera_is_named(make, broken):
+    cameras = make.cameras([(8, 8), (8, 8)])
+    if broken == "pose":
+        cameras.viewmats[1, 0, 3] = float("nan")
+    elif broken == "K":
+        cameras.Ks[1, 0, 2] = float("inf")
+    else:
+        cameras.Ks[1, 1, 1] = 0
+    with pytest.raises(InputError, match="camera '1' should have a finite pose"):
+        render(make.splats(3), cameras)
+
+
+def test_camera_without_pixels(make):
+    cameras = replace(make.cameras([(8, 8)]), heights=(0,))
+    with pytest.raises(InputError, match="at least one pixel, found 8 x 0"):
+        render(make.splats(3), cameras)
+
+
+def test_more_than_the_memory_that_is_free(make, monkeypatch):
+    import psutil
+
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(available=200 * 2**20))
+    with pytest.raises(InputError, match=r"an image of 8000 x 4000 .* 0\.2 GiB .*smaller image"):
+        render(make.splats(3), make.cameras([(8000, 4000)]))
+
+
+def test_too_many_intersections(make, monkeypatch):
+    from ops.rendering.cpu import autograd
+
+    asked = []
+    monkeypatch.setattr(
+        autograd, "_guard_memory", lambda needed, what: asked.append((needed, what))
+    )
+    render(make.splats(30), make.cameras([(64, 48)]))
+    needed, what = asked[1]
+    count = int(what.split()[3].replace(",", ""))
+    assert needed == 12 * count
+    assert 30 < count < 30 * 12
+
+
+def test_other_devices(make):
+    splats = make.splats(3)
+    with pytest.raises(InputError, match="'cpu' or 'cuda', found 'meta'"):
+        render(splats.to("meta"), make.cameras([(8, 8)]).to("cpu"))
+
+
+def test_splats_on_two_devices(make):
+    splats = make.splats(3)
+    with pytest.raises(InputError, match="on one device"):
+        render(replace(splats, means=splats.means.to("meta")), make.cameras([(8, 8)]))
+
+
+def test_gsplat_that_cannot_run_is_explained(monkeypatch):
+    import sys
+
+    monkeypatch.setitem(sys.modules, "gsplat", None)  # as if it were not installed
+    with pytest.raises(UnavailableError, match=r"needs gsplat with its CUDA code.*or render on"):
+        gpu._gsplat()
