@@ -14,11 +14,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from storage import backend
+from storage import backend, writing
 from storage import version as versions
 from storage.backend import translated
 from storage.errors import (
@@ -43,8 +42,8 @@ if TYPE_CHECKING:
 
 REPOSITORY = "repository.icechunk"
 """Folder of the Icechunk repository inside the artifact's folder; any Icechunk opens it."""
-_RECORDS = "versions"
-_EMPTY = "empty"  # a branch that stays at the first, empty snapshot; every version starts there
+RECORDS = "versions"
+"""Folder of what is remembered of versions, see :mod:`storage.version`."""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _log = logging.getLogger(__name__)
 
@@ -64,7 +63,7 @@ class _Guard:
                 yield
         except DamagedError as error:
             with suppress(OSError):
-                versions.mark_damaged(self.snapshot_id, self.folder / _RECORDS, str(error))
+                versions.mark_damaged(self.snapshot_id, self.folder / RECORDS, str(error))
             raise
 
 
@@ -98,8 +97,9 @@ class ArtifactRepository:
         return self.folder / REPOSITORY
 
     @property
-    def _records(self) -> Path:
-        return self.folder / _RECORDS
+    def records(self) -> Path:
+        """The folder of what is remembered of versions."""
+        return self.folder / RECORDS
 
     # Reading
 
@@ -122,7 +122,7 @@ class ArtifactRepository:
             tags = {tag: repo.lookup_tag(tag) for tag in repo.list_tags()}
         main = self._main()
         found = []
-        for snapshot, number in _numbers(tags).items():
+        for snapshot, number in versions.numbers(tags).items():
             try:
                 version = self._version(snapshot, number, repo)
             except DamagedError as error:
@@ -202,10 +202,10 @@ class ArtifactRepository:
             names = ", ".join(damaged_variables(tree)) or "attributes"
             error = backend.damaged(self.key, names, f"{chosen.tag} is not what was written")
             with suppress(OSError):
-                versions.mark_damaged(chosen.snapshot_id, self._records, str(error))
+                versions.mark_damaged(chosen.snapshot_id, self.records, str(error))
             raise error
-        versions.unmark(chosen.snapshot_id, self._records)
-        return replace(chosen if chosen.seals else self._seal(chosen), damage="")
+        versions.unmark(chosen.snapshot_id, self.records)
+        return replace(chosen if chosen.seals else self.seal(chosen), damage="")
 
     def diff(self, a: str, b: str | None = None) -> Difference:
         """What differs between two versions; ``b`` is the current one by default."""
@@ -250,16 +250,7 @@ class ArtifactRepository:
         check(data, schema, self.key)
         with writer(self.folder, self.key, lock_timeout) as died:
             self._prepare()
-            repo, session, main = self._begin()
-            if died:
-                self._sweep(repo)
-            try:
-                with translated(self.folder, self.key, writing=True):
-                    snapshot = self._flush(repo, session, data, schema, provenance, message)
-                    return self._publish(repo, snapshot, main)
-            except BaseException:
-                self._sweep(repo)
-                raise
+            return writing.write(self, data, schema, provenance, message, died)
 
     def set_current(
         self, version: str, *, expected: str | None = None, lock_timeout: float = 60.0
@@ -286,7 +277,7 @@ class ArtifactRepository:
                 )
             with translated(self.folder, self.key):
                 repo = backend.open_repository(self.repository)
-                self._move_main(repo, target.snapshot_id, self._main() or "")
+                writing.move_main(repo, self.key, target.snapshot_id, self._main() or "")
             return replace(target, current=True)
 
     def tag(self, name: str, version: str | None = None, *, lock_timeout: float = 60.0) -> Version:
@@ -331,13 +322,13 @@ class ArtifactRepository:
         self, snapshot: str, number: int | None = None, repo: icechunk.Repository | None = None
     ) -> Version | None:
         """The version of a snapshot; None where no version tag points there."""
-        if (remembered := versions.load(snapshot, self._records)) is not None:
+        if (remembered := versions.load(snapshot, self.records)) is not None:
             return remembered
         with translated(self.repository, self.key):
             repo = repo or backend.open_repository(self.repository)
             if number is None:
                 tags = {tag: repo.lookup_tag(tag) for tag in repo.list_tags()}
-                number = _numbers(tags).get(snapshot)
+                number = versions.numbers(tags).get(snapshot)
             if number is None:
                 return None
             info = repo.lookup_snapshot(snapshot)
@@ -345,8 +336,8 @@ class ArtifactRepository:
                 self.key, number, snapshot, info.written_at, info.metadata
             )
         with suppress(OSError):  # a store that may only be read is read without records
-            versions.save(version, self._records)
-        damage = versions.damage_of(snapshot, self._records)
+            versions.save(version, self.records)
+        damage = versions.damage_of(snapshot, self.records)
         return replace(version, damage=damage)
 
     def _open(
@@ -367,122 +358,13 @@ class ArtifactRepository:
             check(tree, schema, self.key)
         return tree
 
-    def _begin(self) -> tuple[icechunk.Repository, icechunk.Session, str]:
-        """The repository, a session from the empty snapshot, and where main is."""
-        try:
-            return self._begin_in_place()
-        except DamagedError as error:
-            aside = next(
-                path
-                for n in range(1, 1000)
-                if not (path := self.folder / f"repository.damaged-{n}").exists()
-            )
-            _log.warning("%s: %s It is set aside as %s.", self.key, error, aside.name)
-            self.repository.rename(aside)
-            return self._begin_in_place()
-
-    def _begin_in_place(self) -> tuple[icechunk.Repository, icechunk.Session, str]:
-        with translated(self.folder, self.key):
-            repo = backend.open_repository(self.repository, create=True)
-            main = repo.lookup_branch("main")
-            if _EMPTY not in repo.list_branches():
-                first = list(repo.ancestry(branch="main"))[-1]
-                repo.create_branch(_EMPTY, first.id)
-            for tag in repo.list_tags():
-                repo.lookup_tag(tag)
-            return repo, repo.writable_session(_EMPTY), main
-
-    def _flush(
-        self,
-        repo: icechunk.Repository,
-        session: icechunk.Session,
-        data: Data,
-        schema: Schema,
-        provenance: Provenance,
-        message: str,
-    ) -> str:
-        """Write a snapshot that nothing points to yet; its id."""
-        import zarr
-
-        from storage.blocks import in_memory, nbytes
-        from storage.content import content_hash
-        from storage.layout import write_tree
-
-        facts = {"artifact": self.key, "schema": schema.name, "schema_version": schema.version}
-        facts |= {"nbytes": nbytes(data), "message": message}
-        record = provenance.to_json()
-        root = {"provenance": record, "written": datetime.now(UTC).isoformat()}
-        digest = content_hash(data, schema) if in_memory(data) else None
-        if digest is None or not self._has(digest):
-            digest = write_tree(session.store, data, schema, self.key, **root)
-            if self._has(digest):
-                session.discard_changes()
-        if not session.has_uncommitted_changes:
-            session = repo.writable_session("main")
-            zarr.open_group(session.store, mode="r+").update_attributes(root)
-        metadata = {"splatworks": facts | {"content_hash": digest}, "provenance": record}
-        return str(session.flush(message or f"{schema.name} {digest[:12]}", metadata))
-
-    def _has(self, digest: str) -> bool:
-        """Whether the current version has this content, and all of it can still be read."""
-        try:
-            now = self.current()
-            return now is not None and now.content_hash == digest and bool(self.verify())
-        except StorageError:
-            return False
-
-    def _publish(self, repo: icechunk.Repository, snapshot: str, main: str) -> Version:
-        remembered = (versions.load(file.stem, self._records) for file in self._record_files())
-        number = max((v.number for v in remembered if v is not None), default=0)
-        number = max([number, *_numbers({t: t for t in repo.list_tags()}).values()]) + 1
-        while True:
-            try:
-                repo.create_tag(f"v{number}", snapshot_id=snapshot)
-                break
-            except Exception as error:
-                if not backend.tag_exists(error):
-                    raise
-                number += 1  # a version that was pruned had this tag
-        info = repo.lookup_snapshot(snapshot)
-        version = versions.from_metadata(self.key, number, snapshot, info.written_at, info.metadata)
-        version = self._seal(version)
-        self._move_main(repo, snapshot, main)
-        return replace(version, current=True)
-
-    def _record_files(self) -> Iterable[Path]:
-        return self._records.glob("*.json")
-
-    def _seal(self, version: Version) -> Version:
+    def seal(self, version: Version) -> Version:
+        """Remember a version that is known to be whole, with checksums of its files."""
         with translated(self.repository, self.key):
             repo = backend.open_repository(self.repository)
             manifests = [m.id for m in repo.lookup_snapshot(version.snapshot_id).manifests]
         sealed = versions.seal(self.repository, version.snapshot_id, manifests)
         version = replace(version, seals=sealed)
         with suppress(OSError):  # a store that may only be read is read without records
-            versions.save(version, self._records)
+            versions.save(version, self.records)
         return version
-
-    def _move_main(self, repo: icechunk.Repository, snapshot: str, main: str) -> None:
-        try:
-            repo.reset_branch("main", snapshot, from_snapshot_id=main)
-        except Exception as error:
-            if not backend.is_conflict(error):
-                raise
-            raise LockedError(
-                f"{self.key}: somebody moved it without holding its lock. Look again.",
-                artifact=self.key,
-            ) from error
-
-    def _sweep(self, repo: icechunk.Repository) -> None:
-        """Remove what an unfinished write left. Only under the lock: nobody else is writing."""
-        # In the future, so that a clock that was set back makes no difference.
-        later = datetime.now(UTC) + timedelta(days=3650)
-        try:
-            repo.garbage_collect(later)
-        except Exception as error:  # it is tidying; what failed before is what matters
-            _log.warning("%s: unfinished data could not be removed: %s", self.key, error)
-
-
-def _numbers(tags: dict[str, str]) -> dict[str, int]:
-    """Version numbers by snapshot."""
-    return {s: int(m.group(1)) for t, s in tags.items() if (m := TAG.fullmatch(t))}

@@ -54,6 +54,11 @@ class Version:
     """XXH3 of Icechunk's snapshot and manifest files, by path inside the repository."""
 
 
+def numbers(tags: Mapping[str, str]) -> dict[str, int]:
+    """Version numbers by snapshot, from the snapshots of all tags."""
+    return {s: int(m.group(1)) for t, s in tags.items() if (m := TAG.fullmatch(t))}
+
+
 def save(version: Version, folder: Path) -> None:
     """Remember a version below ``folder``, in one step."""
     record = {
