@@ -1,0 +1,259 @@
+"""The commands, their help, and what each error means for the exit code."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ops.errors import InputError, UnavailableError
+from storage.errors import StorageError
+
+app = typer.Typer(
+    name="splatworks",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    help="A workbench for 3D Gaussian splatting: from photos to splats, numbers and files.\n\n"
+    "Start with [bold]splatworks materialize demo[/], or bring your own photos with "
+    "[bold]splatworks add FOLDER[/].",
+    rich_markup_mode="rich",
+    epilog="Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.",
+)
+_WIDTH = None if sys.stdout.isatty() else 160  # wide enough to be read by a script
+out, err = Console(width=_WIDTH), Console(stderr=True)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for a script instead of a table.")]
+SceneName = Annotated[str, typer.Argument(help="A scene, as `splatworks scenes` lists it.")]
+ArtifactName = Annotated[
+    str, typer.Argument(help="An artifact: scene/topic/name, as `splatworks status` lists it.")
+]
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command line and exit: 0 done, 1 the work failed, 2 wrong usage or bad input."""
+    try:
+        app(args=arguments, standalone_mode=True)
+    except InputError as error:
+        fail(str(error), 2)
+    except (StorageError, UnavailableError) as error:
+        fail(str(error), 1)
+    except KeyboardInterrupt:
+        fail("stopped; what was finished is kept, and the same command goes on from there", 1)
+
+
+def fail(message: str, code: int) -> None:
+    """Say what went wrong and exit."""
+    err.print(f"[bold red]error[/] {_plain(message)}", highlight=False, soft_wrap=True)
+    sys.exit(code)
+
+
+def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, title: str = "") -> None:
+    """Print rows of equal keys as a table, or as a JSON list."""
+    if as_json:
+        out.print_json(json.dumps(list(rows), default=_as_json))
+        return
+    table = Table(title=title or None, box=None, pad_edge=False, header_style="bold")
+    for name in rows[0] if rows else ():
+        table.add_column(name, overflow="fold", no_wrap=name != "why" and len(name) < 10)
+    for row in rows:
+        table.add_row(*(_cell(name, value) for name, value in row.items()))
+    out.print(table)
+
+
+def _as_json(value: Any) -> str:
+    return value.isoformat() if isinstance(value, datetime) else str(value)
+
+
+def _cell(name: str, value: Any) -> str:
+    """A value as a person reads it; JSON has it as it is."""
+    if value is None:
+        return ""
+    if isinstance(value, list | tuple):
+        return "\n".join(_plain(str(v)) for v in value)
+    if isinstance(value, datetime):
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+    if name == "bytes":
+        return readable_size(value)
+    if name == "seconds":
+        return f"{value:.1f}"
+    text = _plain(f"{value:.4g}" if isinstance(value, float) else str(value))
+    colour = {"fresh": "green", "stale": "yellow", "missing": "red"}.get(text)
+    return f"[{colour}]{text}[/]" if colour else text
+
+
+def readable_size(count: float) -> str:
+    """A number of bytes in decimal units."""
+    for unit in ("B", "kB", "MB"):
+        if count < 1000:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1000
+    return f"{count:.2f} GB"
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)
+
+
+def lazily(module: str, function: str) -> Callable[..., Any]:
+    """The named function of a command module, imported when it is called: help stays quick."""
+    from importlib import import_module
+
+    found: Callable[..., Any] = getattr(import_module(f"assets.cli.{module}"), function)
+    return found
+
+
+@app.command()
+def add(
+    folder: Annotated[Path, typer.Argument(help="A folder with photos, with or without cameras.")],
+    name: Annotated[str, typer.Option(help="The scene's name; default: the folder's.")] = "",
+    layout: Annotated[
+        str,
+        typer.Option(help="transforms, blender, colmap, llff or photos; default: as it looks."),
+    ] = "",
+    max_size: Annotated[
+        int, typer.Option(help="Scale photos down to at most so many pixels on the longer side.")
+    ] = 480,
+    downscale: Annotated[
+        int, typer.Option(help="Scale photos down by this whole factor instead of --max-size.")
+    ] = 0,
+    masks: Annotated[
+        str,
+        typer.Option(
+            help="What masks mean: exclude (pixels not to use), object (all but the object is "
+            "background) or none."
+        ),
+    ] = "exclude",
+    preset: Annotated[
+        str, typer.Option(help="How long to train: preview, standard (7k) or full (30k).")
+    ] = "preview",
+) -> None:
+    """Add your photos as a scene.
+
+    Reads nerfstudio / instant-ngp transforms.json, Blender transforms_train.json, COLMAP models,
+    LLFF poses_bounds.npy and plain photos (cameras are then found with COLMAP). Your folder is
+    only read; the scene is one small TOML file that you may edit.
+    """
+    lazily("scenes", "add")(folder, name, layout, max_size, downscale, masks, preset)
+
+
+@app.command()
+def scenes(as_json: AsJson = False) -> None:
+    """List the scenes and where they come from."""
+    lazily("scenes", "scenes")(as_json)
+
+
+@app.command()
+def materialize(
+    selection: Annotated[
+        list[str],
+        typer.Argument(help="Scenes, scene/topic or scene/topic/name; with what they need."),
+    ],
+    force: Annotated[
+        bool, typer.Option("--force", help="Compute the selected again even if they are fresh.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Make artifacts: only what is stale or missing, with progress.
+
+    A bare scene name makes its core: capture, splats and evaluation. Interrupted work goes on
+    from its last checkpoint when the command is given again.
+    """
+    lazily("artifacts", "materialize")(selection, force, quiet, as_json)
+
+
+@app.command()
+def status(
+    selection: Annotated[
+        list[str] | None, typer.Argument(help="Scenes or parts of them; default: all scenes.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Show which artifacts are fresh, stale or missing, and why."""
+    lazily("artifacts", "status")(selection, as_json)
+
+
+@app.command()
+def history(artifact: ArtifactName, as_json: AsJson = False) -> None:
+    """List the versions of an artifact, newest first."""
+    lazily("artifacts", "history")(artifact, as_json)
+
+
+@app.command()
+def diff(
+    artifact: ArtifactName,
+    old: Annotated[str, typer.Argument(help="A version, as `splatworks history` lists it.")],
+    new: Annotated[str, typer.Argument(help="Another version.")],
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between two versions: what made them, and what is in them."""
+    lazily("artifacts", "diff")(artifact, old, new, as_json)
+
+
+@app.command()
+def export(
+    scene: SceneName,
+    to: Annotated[
+        Path,
+        typer.Option(
+            "--to",
+            help="A .ply, .splat, .spz or .compressed.ply file for splats; a folder for cameras.",
+        ),
+    ],
+    cameras: Annotated[
+        str, typer.Option(help="Write the cameras instead: transforms or colmap.")
+    ] = "",
+    version: Annotated[str, typer.Option(help="Which version; default: the current one.")] = "",
+) -> None:
+    """Write a scene's splats (or cameras) to a file, in the coordinates of its photos' dataset."""
+    lazily("files", "export")(scene, to, cameras, version)
+
+
+@app.command("import")
+def import_(
+    file: Annotated[Path, typer.Argument(help="A .ply, .splat, .spz or .compressed.ply file.")],
+    name: Annotated[str, typer.Option(help="The scene's name; default: the file's.")] = "",
+) -> None:
+    """Bring in a splat file as a scene of its own."""
+    lazily("files", "import_")(file, name)
+
+
+@app.command()
+def doctor(as_json: AsJson = False) -> None:
+    """Say what this machine has (GPU, gsplat, weights, disk) and what each missing thing gives."""
+    lazily("machine", "doctor")(as_json)
+
+
+@app.command()
+def ui(
+    host: Annotated[
+        str, typer.Option(help="Who may connect; 127.0.0.1 is this machine only.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 3000,
+) -> None:
+    """Open the Dagster UI: the graph of all scenes, runs, previews and checks."""
+    lazily("machine", "ui")(host, port)
+
+
+@app.command()
+def lab(
+    host: Annotated[
+        str, typer.Option(help="Who may connect; 127.0.0.1 is this machine only.")
+    ] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port of the page.")] = 8888,
+) -> None:
+    """Open JupyterLab with the notebooks."""
+    lazily("machine", "lab")(host, port)
+
+
+__all__ = ["app", "emit", "err", "fail", "main", "out", "readable_size"]

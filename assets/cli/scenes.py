@@ -1,0 +1,90 @@
+"""Commands about scenes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from assets.cli.app import emit, out
+from assets.graph import known_sections
+from assets.instance import prepare
+from assets.scenes import (
+    Scene,
+    Source,
+    all_scenes,
+    check_name,
+    load_scene,
+    suggest_name,
+    write_scene,
+)
+from assets.settings import Section, resolve
+from ops.capture.settings import CaptureSettings
+from ops.errors import InputError
+from ops.splats.settings import TrainSettings
+from storage.home import Home
+
+_NOTE = """\
+A Splatworks scene. Change a setting here and materialize again: only what depends on it is
+computed. Sections: capture, points, train, evaluation, exports; what can be set, and the
+defaults, stand in ops/*/settings.py and in the Dagster UI beside each artifact."""
+
+
+def find_scene(name: str, home: Home | None = None) -> Scene:
+    """The scene of that name.
+
+    Raises:
+        InputError: If there is none, with those there are, or if its file cannot be read.
+    """
+    found = all_scenes(home or Home.find(), known_sections())
+    scene = found.get(name.partition("/")[0])
+    if scene is None:
+        raise InputError(f"no scene {name!r}; there are: {', '.join(sorted(found))}")
+    if isinstance(scene, InputError):
+        raise scene
+    return scene
+
+
+def add(
+    folder: Path, name: str, layout: str, max_size: int, downscale: int, masks: str, preset: str
+) -> None:
+    """Check a folder and write its scene's file; see the help text of the command."""
+    from ops.capture.readers.detect import read_dataset
+
+    home = Home.find()
+    name = check_name(name or suggest_name(folder.resolve()))
+    size = {"downscale": downscale} if downscale else {"max_size": max_size}
+    tables: dict[str, dict[str, Any]] = {"capture": {**size}, "train": {"preset": preset}}
+    if masks != "exclude":
+        tables["capture"]["masks"] = masks
+    resolve(CaptureSettings, tables["capture"], Section("capture"))
+    resolve(TrainSettings, tables["train"], Section("train"))
+    found = read_dataset(folder, layout or None)
+    prepare(home)
+    source = Source(kind="dataset", path=str(folder.resolve()), layout=found.layout)
+    file = write_scene(home, name, source, tables, _NOTE)
+    load_scene(file, known_sections())
+    out.print(f"[bold]{name}[/]: {len(found.frames)} photos, layout {found.layout}")
+    if found.missing:
+        some = ", ".join(found.missing[:20])
+        more = f" and {len(found.missing) - 20} more" if len(found.missing) > 20 else ""
+        out.print(
+            f"[yellow]{len(found.missing)} listed photos do not exist and are left out:[/] "
+            f"{some}{more}",
+            highlight=False,
+        )
+    for note in found.notes:
+        out.print(f"[dim]{note}[/]", highlight=False)
+    out.print(f"settings: {file}", highlight=False, soft_wrap=True)
+    out.print(f"next:     splatworks materialize {name}", highlight=False)
+
+
+def scenes(as_json: bool) -> None:
+    """List the scenes."""
+    rows = []
+    for name, scene in all_scenes(Home.find(), known_sections()).items():
+        if isinstance(scene, InputError):
+            rows.append({"scene": name, "from": "(cannot be read)", "file": str(scene)})
+            continue
+        origin = "built in" if scene.source.kind == "demo" else str(scene.source_path)
+        rows.append({"scene": name, "from": origin, "file": str(scene.file or "(defaults)")})
+    emit(rows, as_json)

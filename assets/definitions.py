@@ -1,0 +1,44 @@
+"""The Dagster code location: every scene's assets in a group, and a job per scene."""
+
+from __future__ import annotations
+
+import dagster as dg
+
+from assets.factory import scene_assets
+from assets.graph import CORE_TOPICS, known_sections
+from assets.scenes import all_scenes
+from ops.errors import InputError
+from storage.home import Home
+
+EVERYTHING = "everything"  # the job of all artifacts, of which a terminal runs a part
+
+
+def build() -> dg.Definitions:
+    """Everything there is, for the scenes in the home folder now.
+
+    A scene whose file cannot be read shows as one external asset that says what is wrong.
+    """
+    assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
+    jobs = []
+    for name, scene in all_scenes(Home.find(), known_sections()).items():
+        try:
+            if isinstance(scene, InputError):
+                raise scene
+            assets += list(scene_assets(scene))
+        except InputError as error:
+            assets.append(
+                dg.AssetSpec([name, "cannot_be_read"], group_name=name, description=str(error))
+            )
+            continue
+        core = dg.AssetSelection.key_prefixes(*([name, topic] for topic in CORE_TOPICS))
+        jobs.append(
+            dg.define_asset_job(name, core, description=f"The core of {name}: photos to numbers.")
+        )
+    jobs.append(dg.define_asset_job(EVERYTHING, description="All artifacts of all scenes."))
+    return dg.Definitions(assets=assets, jobs=jobs, executor=one_at_a_time)
+
+
+# Each step in its own process, which frees the GPU's memory, and one after the other.
+one_at_a_time = dg.multiprocess_executor.configured({"max_concurrent": 1}, name="one_at_a_time")
+
+defs = build()

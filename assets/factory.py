@@ -1,0 +1,148 @@
+"""From stages to Dagster assets: one per stage and scene."""
+
+import inspect
+from collections.abc import Iterator
+from typing import Any
+
+import dagster as dg
+
+from assets import progress
+from assets.freshness import code_version
+from assets.graph import known_sections, stages_of
+from assets.process import die_with_parent
+from assets.produce import Outcome, produce
+from assets.scenes import Scene, all_scenes
+from assets.settings import as_json
+from assets.stage import Stage
+from ops.errors import InputError, UnavailableError
+from storage.errors import StorageError
+from storage.home import Home
+
+USER_ERRORS = (InputError, UnavailableError, StorageError)
+
+
+class StepConfig(dg.Config):
+    """What the Launchpad offers for each artifact."""
+
+    force: bool = False
+    """Compute again even where a version made from the same code, settings and inputs is there."""
+
+
+def scene_assets(scene: Scene) -> Iterator[dg.AssetsDefinition]:
+    """The assets of one scene.
+
+    Raises:
+        InputError: If its settings cannot be read.
+    """
+    for stage in stages_of(scene).values():
+        yield _asset(scene, stage)
+
+
+def asset_key(scene: str, key: str) -> dg.AssetKey:
+    """``scene/topic/name`` as Dagster has it."""
+    return dg.AssetKey([scene, *key.split("/")])
+
+
+def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
+    key = asset_key(scene.name, stage.key)
+    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
+
+    @dg.asset(
+        key=key,
+        deps=[asset_key(scene.name, name) for name in stage.inputs],
+        group_name=scene.name,
+        kinds=set(stage.kinds | {"zarr"}),
+        description=stage.description,
+        code_version=code_version(scene, stage),
+        owners=["team:splatworks"],
+        metadata={
+            "settings": dg.MetadataValue.json(as_json(settings)),
+            "code": _place(stage),
+        },
+        check_specs=[
+            dg.AssetCheckSpec(name, asset=key, description=inspect.getdoc(check))
+            for name, check in stage.checks.items()
+        ],
+        output_required=False,
+    )
+    def step(context: dg.AssetExecutionContext, config: StepConfig) -> Any:
+        yield _run(context, scene.name, stage, config.force)
+
+    return step
+
+
+def _run(
+    context: dg.AssetExecutionContext, scene_name: str, stage: Stage, force: bool
+) -> dg.MaterializeResult[Any]:
+    die_with_parent()
+    home = Home.find()
+    full = f"{scene_name}/{stage.key}"
+
+    def say(sentence: str) -> None:
+        context.log.info(sentence)
+
+    try:
+        # Read again: the settings may have changed since the code location was loaded.
+        scene = all_scenes(home, known_sections())[scene_name]
+        if isinstance(scene, InputError):
+            raise scene
+        told = progress.StepProgress(full, context)
+        outcome = produce(scene, stage, home, told, say, force)
+        checks = [
+            dg.AssetCheckResult(
+                check_name=name,
+                passed=verdict.passed,
+                severity=dg.AssetCheckSeverity.WARN,
+                description=verdict.message,
+                metadata=dict(verdict.numbers),
+            )
+            for name, check in stage.checks.items()
+            for verdict in [check(outcome.tree, *outcome.inputs)]
+        ]
+    except USER_ERRORS as error:
+        raise dg.Failure(
+            description=str(error),
+            metadata={"bad input": isinstance(error, InputError)},
+            allow_retries=False,
+        ) from error
+    for check in checks:
+        if not check.passed:
+            progress.tell({"say": f"[yellow]![/] {full}: {check.description}"})
+    progress.tell({"say": _line(full, outcome)})
+    return dg.MaterializeResult(
+        asset_key=context.asset_key,
+        data_version=dg.DataVersion(outcome.version.content_hash),
+        metadata=_metadata(stage, scene_name, outcome),
+        check_results=checks,
+    )
+
+
+def _line(full: str, outcome: Outcome) -> str:
+    how = {"computed": f"in {outcome.seconds:.1f} s"}.get(outcome.action, outcome.action)
+    return f"[green]✓[/] {full}  {outcome.version.tag}  {how}"
+
+
+def _metadata(stage: Stage, scene_name: str, outcome: Outcome) -> dict[str, Any]:
+    version = outcome.version
+    shown: dict[str, Any] = {}
+    if stage.preview is not None:
+        preview = stage.preview(outcome.tree, scene_name)
+        shown |= {k: dg.MetadataValue.md(v) for k, v in preview.markdown.items()}
+        shown |= dict(preview.numbers)
+    made = version.provenance
+    return shown | {
+        "version": version.tag,
+        "action": outcome.action,
+        "seconds": made.seconds,
+        "size in bytes": version.nbytes,
+        "made from": dg.MetadataValue.json(
+            {"code": made.code, "settings": made.settings, "inputs": made.inputs}
+        ),
+        "made with": dg.MetadataValue.json({"device": made.device, **made.packages}),
+        **({"notes": dg.MetadataValue.md("\n\n".join(made.notes))} if made.notes else {}),
+    }
+
+
+def _place(stage: Stage) -> str:
+    """``assets/splats/trained.py:18``: where the function stands, for people."""
+    return f"{stage.run.__module__.replace('.', '/')}.py:{inspect.getsourcelines(stage.run)[1]}"

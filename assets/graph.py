@@ -1,0 +1,68 @@
+"""Which artifacts a scene has: the stages by the kind of its source."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from assets.scenes import Scene
+from assets.stage import Stage
+from ops.errors import InputError
+
+CORE_TOPICS = ("capture", "splats", "evaluation")  # what a bare scene name selects
+
+
+@cache
+def stages(kind: str) -> dict[str, Stage]:
+    """The stages of a scene with this kind of source, by ``topic/name``, in topological order."""
+    from assets.capture import demo, points, views
+    from assets.evaluation import contact_sheet, held_out
+    from assets.splats import exports, imported, trained
+
+    common = [trained.trained, held_out.held_out, contact_sheet.contact_sheet, exports.exports]
+    by_kind = {
+        "demo": [demo.views, demo.points, *common],
+        "dataset": [views.views, points.points, *common],
+        "splats": [imported.imported, exports.exports_of_imported],
+    }
+    return {s.key: s for s in by_kind[kind]}
+
+
+@cache
+def known_sections() -> frozenset[str]:
+    """Every section that some stage reads."""
+    kinds = ("demo", "dataset", "splats")
+    return frozenset(s.section for k in kinds for s in stages(k).values() if s.section)
+
+
+def stages_of(scene: Scene) -> dict[str, Stage]:
+    """The stages of a scene by ``topic/name``, in topological order."""
+    return stages(scene.source.kind)
+
+
+def select(scene: Scene, selection: str) -> list[Stage]:
+    """The stages that ``scene``, ``scene/topic`` or ``scene/topic/name`` names.
+
+    A bare scene name selects its core topics: capture, splats and evaluation.
+
+    Raises:
+        InputError: If it names nothing, with what there is.
+    """
+    everything = stages_of(scene)
+    _, _, rest = selection.strip("/").partition("/")
+    if not rest:
+        return [s for s in everything.values() if s.topic in CORE_TOPICS]
+    chosen = [s for s in everything.values() if f"{s.key}/".startswith(f"{rest}/")]
+    if not chosen:
+        known = ", ".join(f"{scene.name}/{key}" for key in everything)
+        raise InputError(f"{selection!r} names no artifact; there are: {known}")
+    return chosen
+
+
+def with_inputs(scene: Scene, chosen: list[Stage]) -> list[Stage]:
+    """The chosen stages and all they depend on, in topological order."""
+    everything = stages_of(scene)
+    wanted = {s.key for s in chosen}
+    for key in reversed(everything):
+        if key in wanted:
+            wanted |= set(everything[key].inputs)
+    return [s for key, s in everything.items() if key in wanted]

@@ -1,0 +1,136 @@
+"""Where the progress of a step goes: the terminal that waits for it, and Dagster's event log."""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+PROGRESS_FILE = "SPLATWORKS_PROGRESS"  # a file that step processes append lines of JSON to
+_TERMINAL_SECONDS = 0.2
+_EVENT_SECONDS = 10.0
+
+
+class StepProgress:
+    """A :class:`ops.progress.Progress` for one step, throttled for each of its listeners."""
+
+    def __init__(self, key: str, context: dg.AssetExecutionContext | None) -> None:
+        self._key = key
+        self._context = context
+        self._file = os.environ.get(PROGRESS_FILE)
+        self._what = ""
+        self._started = time.monotonic()
+        self._told_terminal = self._told_events = 0.0
+
+    def __call__(
+        self, done: int, total: int, what: str, values: Mapping[str, float] | None = None
+    ) -> None:
+        """Report progress; see :class:`ops.progress.Progress`."""
+        now = time.monotonic()
+        first, last = what != self._what, bool(total) and done >= total
+        if first:
+            self._what, self._started, self._told_events = what, now, now
+        entry: dict[str, Any] = {"key": self._key, "done": done, "total": total, "what": what}
+        entry["values"] = {k: float(v) for k, v in (values or {}).items()}
+        if self._file and (first or last or now - self._told_terminal > _TERMINAL_SECONDS):
+            self._told_terminal = now
+            tell(entry)
+        if self._context is not None and now - self._told_events > _EVENT_SECONDS:
+            self._told_events = now
+            self._tell_dagster(done, total, what, entry["values"], now - self._started)
+
+    def _tell_dagster(
+        self, done: int, total: int, what: str, values: Mapping[str, float], seconds: float
+    ) -> None:
+        assert self._context is not None
+        left = f"{seconds * (total - done) / done:.0f} s left" if done and total else ""
+        numbers = ", ".join(f"{k} {v:.4g}" for k, v in values.items())
+        self._context.log.info(f"{what} {done}/{total or '?'}  {numbers}  {left}".strip())
+        metadata: dict[str, Any] = {"step": done, "steps": total, "what": what, **values}
+        if left:
+            metadata["time left"] = left
+        self._context.log_event(
+            dg.AssetObservation(asset_key=self._context.asset_key, metadata=metadata)
+        )
+
+
+def tell(entry: Mapping[str, Any]) -> None:
+    """Append one line for a terminal that waits, if one does."""
+    if file := os.environ.get(PROGRESS_FILE):
+        line = (json.dumps(entry) + "\n").encode()
+        descriptor = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        try:
+            os.write(descriptor, line)  # one write: lines of several processes do not mix
+        finally:
+            os.close(descriptor)
+
+
+@contextmanager
+def shown(file: Path, quiet: bool = False) -> Iterator[None]:
+    """Draw the progress that step processes write to ``file`` as bars, while the body runs."""
+    os.environ[PROGRESS_FILE] = str(file)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_bytes(b"")
+    stop = threading.Event()
+    drawer = threading.Thread(target=_draw, args=(file, stop, quiet), name="progress", daemon=True)
+    drawer.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        drawer.join(timeout=5)
+        del os.environ[PROGRESS_FILE]
+        file.unlink(missing_ok=True)
+
+
+def _draw(file: Path, stop: threading.Event, quiet: bool) -> None:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        SpinnerColumn,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    console = Console(stderr=True, quiet=quiet)
+    columns = (
+        SpinnerColumn(),
+        TextColumn("{task.fields[key]}", style="bold"),
+        TextColumn("{task.description}"),
+        BarColumn(bar_width=30),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(compact=True),
+        TextColumn("{task.fields[numbers]}", style="dim"),
+    )
+    with Progress(*columns, console=console, transient=False) as bars, file.open("r") as lines:
+        tasks: dict[tuple[str, str], Any] = {}
+        while True:
+            finished = stop.is_set()  # read before the lines, so that none is missed
+            while line := lines.readline():
+                _show(bars, tasks, json.loads(line))
+            if finished:
+                return
+            time.sleep(0.1)
+
+
+def _show(bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any]) -> None:
+    """Apply one line: a bar to move, or a sentence to print."""
+    if "say" in entry:
+        bars.console.print(entry["say"], highlight=False)
+        return
+    name = (entry["key"], entry["what"])
+    numbers = "  ".join(f"{k} {v:.4g}" for k, v in entry["values"].items())
+    if name not in tasks:
+        tasks[name] = bars.add_task(entry["what"], key=entry["key"], numbers=numbers)
+    bars.update(tasks[name], completed=entry["done"], total=entry["total"] or None, numbers=numbers)

@@ -1,0 +1,111 @@
+"""What a stage is: one function that makes one artifact of a scene, and what to know about it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from assets.scenes import Scene
+    from ops.progress import Progress
+    from storage.home import Home
+    from storage.schema import Schema
+
+
+@dataclass(frozen=True)
+class Check:
+    """The verdict of a stage on its own result, shown as an asset check in the UI."""
+
+    passed: bool
+    numbers: Mapping[str, float | int | str]
+    message: str
+
+
+@dataclass(frozen=True)
+class Preview:
+    """What the UI shows of an artifact, beside its description."""
+
+    markdown: Mapping[str, str] = field(default_factory=dict)
+    """Texts by title; pictures are inline images."""
+    numbers: Mapping[str, float | int | str] = field(default_factory=dict)
+    """Figures by title; the UI draws the numeric ones over time."""
+
+
+@dataclass
+class Work:
+    """What a running stage may use besides its inputs and settings."""
+
+    scene: Scene
+    home: Home
+    device: str
+    progress: Progress
+    checkpoint: Path
+    """A file that survives interruption of this very computation, and goes when it is done."""
+    scratch: Path
+    """An empty folder that goes when the result is stored."""
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, sentence: str) -> None:
+        """Keep a sentence with the artifact that a user should read (a stand-in, a loss)."""
+        self.notes.append(sentence)
+
+
+Inputs = Mapping[str, "xr.DataTree"]
+Run = Callable[..., "xr.DataTree"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One artifact of every scene that has it: how it is made, checked and shown."""
+
+    topic: str
+    name: str
+    run: Run
+    """``run(work, settings, *inputs)``, with the inputs as open trees in the declared order."""
+    schema: Schema
+    inputs: tuple[str, ...] = ()
+    """Artifacts of the same scene, as ``topic/name``."""
+    settings: type | None = None
+    section: str = ""
+    """The section of a scene's file that overrides the settings."""
+    kinds: frozenset[str] = frozenset()
+    heavy: bool = False
+    """Takes the whole machine: one at a time."""
+    reads_source: bool = False
+    """Reads the scene's folder or file besides its inputs."""
+    also_depends_on: Callable[[Any], Mapping[str, str]] | None = None
+    """``also_depends_on(settings)``: facts of this machine that the result depends on, by name."""
+    preview: Callable[..., Preview] | None = None
+    """``preview(tree, scene_name)``; not part of what the artifact depends on."""
+    checks: Mapping[str, Callable[..., Check]] = field(default_factory=dict)
+    """``check(tree, *inputs)`` by name; not part of what the artifact depends on."""
+    files: Callable[[xr.DataTree, Home, str], list[Path]] | None = None
+    """Files outside the store that belong to the artifact; if one is gone, it is made again."""
+
+    @property
+    def key(self) -> str:
+        """``topic/name``."""
+        return f"{self.topic}/{self.name}"
+
+    @property
+    def description(self) -> str:
+        """What the artifact is: the docstring of its function."""
+        import inspect
+
+        return inspect.cleandoc(self.run.__doc__ or "")
+
+
+def stage(**declared: Any) -> Callable[[Run], Stage]:
+    """Declare a stage from its function; see :class:`Stage` for what can be declared."""
+
+    def declare(run: Run) -> Stage:
+        return Stage(name=declared.pop("name", run.__name__), run=run, **declared)
+
+    return declare
+
+
+__all__ = ["Check", "Inputs", "Preview", "Stage", "Work", "replace", "stage"]
