@@ -127,7 +127,7 @@ def _drawable(splats: Splats, degree: int) -> Splats:
     named = splats.tensors()
     good = splats.quats.norm(dim=-1) > 0
     for tensor in named.values():
-        good = good & torch.isfinite(tensor).flatten(1).all(1)
+        good = good & torch.isfinite(tensor).reshape(len(tensor), -1).all(1)
     harmless = {"quats": 1.0, "opacity_logits": -30.0}
     return replace(
         splats,
