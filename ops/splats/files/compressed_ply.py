@@ -40,7 +40,8 @@ def read_compressed_ply(path: Path) -> SplatFile:
     header = read_header(path)
     data = read_whole(path)
     _check(path, header, len(data))
-    arrays = from_gsply(gsply.decompress_from_bytes(data))
+    # gsply parses headers by fewer rules than there are; give it one as it writes them itself.
+    arrays = from_gsply(gsply.decompress_from_bytes(_plain_header(header) + data[header.size :]))
     metadata = SplatFileMetadata(
         format="compressed.ply",
         version=f"{header.encoding} 1.0",
@@ -78,6 +79,15 @@ def write_compressed_ply(
         dropped=dropped,
         notes=(*notes, "Values are stored in 8 to 11 bits; the order of the splats changes."),
     )
+
+
+def _plain_header(header: Header) -> bytes:
+    kinds = {"f4": "float", "u4": "uint", "u1": "uchar"}
+    lines = ["ply", "format binary_little_endian 1.0"]
+    for element in header.elements:
+        lines.append(f"element {element.name} {element.count}")
+        lines += [f"property {kinds[kind]} {name}" for name, kind in element.properties]
+    return "\n".join([*lines, "end_header\n"]).encode("ascii", "replace")
 
 
 def _check(path: Path, header: Header, size: int) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
+
 from ops.errors import InputError
 from ops.splats.files import compressed_ply, glb, ksplat, ply, splat, spz
 from ops.splats.files.model import SplatFile, SplatFileMetadata
@@ -38,6 +40,13 @@ def read_splats(path: str | Path) -> SplatFile:
         ) from error
     if not start:
         raise InputError(f"{path}: expected a splat file, found an empty file")
+    # What damaged values overflow to is not finite; they are dropped and counted.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _read(path, start)
+
+
+def _read(path: Path, start: bytes) -> SplatFile:
+    """Read by the first four bytes, else by the name."""
     if start.startswith((b"ply\n", b"ply\r")):
         if compressed_ply.is_compressed(read_header(path)):
             return compressed_ply.read_compressed_ply(path)
@@ -89,6 +98,14 @@ def write_splats(
         InputError: The name says no format that is written, or the folder cannot be written.
     """
     path = Path(path)
+    # Where an opacity is all but 0, the exponential in its sigmoid overflows, rightly.
+    with np.errstate(over="ignore"):
+        return _write(path, splats, antialiased, comments)
+
+
+def _write(
+    path: Path, splats: Splats, antialiased: bool | None, comments: tuple[str, ...]
+) -> SplatFileMetadata:
     name = path.name.lower()
     if name.endswith(".compressed.ply"):
         return compressed_ply.write_compressed_ply(

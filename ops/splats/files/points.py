@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,6 +49,12 @@ def read_points(path: str | Path) -> PointCloud:
             f"{', '.join(missing)}; found {', '.join(names) or 'none'}"
         )
     rows = ply_container.read_element(path, header, "vertex")
+    # What damaged values overflow to is not finite; such points are left out, such colours 0.
+    with np.errstate(over="ignore", invalid="ignore"):
+        return _points(path, rows, names)
+
+
+def _points(path: Path, rows: NDArray[Any], names: dict[str, str]) -> PointCloud:
     xyz = np.stack([rows[name] for name in ("x", "y", "z")], axis=1).astype(np.float32)
     notes: list[str] = []
     colour = next((c for c in _COLOURS if set(c) <= set(names)), None)

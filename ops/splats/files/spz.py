@@ -168,9 +168,13 @@ def _read_gzip(path: Path, data: bytes) -> tuple[_Header, bytes]:
         # Never unpack more than the header calls for, however much the stream would give.
         needed = sum(header.sections)
         packed = stream.decompress(stream.unconsumed_tail, needed) if needed else b""
+        stream.decompress(stream.unconsumed_tail, 1 << 16)  # to the end, for its checksum
     except zlib.error as error:
         raise InputError(f"{path}: the gzip stream of the SPZ file is damaged ({error})") from error
-    return header, _complete(path, header, packed)
+    _complete(path, header, packed)
+    if not stream.eof and not stream.unconsumed_tail:
+        raise InputError(f"{path}: the gzip stream of the SPZ file ends early; it is cut off")
+    return header, packed
 
 
 def _read_plain(path: Path, data: bytes) -> tuple[_Header, bytes]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import random
 import struct
 import tempfile
 from collections.abc import Callable
@@ -206,7 +207,12 @@ def test_spz_cut_off_or_broken(make_splats: MakeSplats, tmp_path: Path) -> None:
     path = tmp_path / "a.spz"
     write_splats(path, make_splats(100, 1))
     data = path.read_bytes()
-    for size in (2, 9, 30, len(data) // 2):
+    broken = bytearray(data)
+    broken[-5] ^= 1  # in the checksum
+    path.write_bytes(broken)
+    with pytest.raises(InputError, match="damaged"):
+        read_splats(path)
+    for size in (2, 9, 30, len(data) // 2, len(data) - 1):
         path.write_bytes(data[:size])
         with pytest.raises(InputError, match=r"cut off|another kind|damaged"):
             read_splats(path)
@@ -264,6 +270,60 @@ def test_damaged_compressed_ply(make_splats: MakeSplats, tmp_path: Path) -> None
     path.write_bytes(data[:-1])
     with pytest.raises(InputError, match="cut off"):
         read_splats(path)
+
+
+def test_compressed_ply_with_a_comment_in_any_language(
+    make_splats: MakeSplats, tmp_path: Path
+) -> None:
+    path = tmp_path / "a.compressed.ply"
+    write_splats(path, make_splats(3, 1), comments=("größer als 東京",))
+    read = read_splats(path)
+    assert read.metadata.comments == ("größer als 東京",)
+    path.write_bytes(path.read_bytes().replace("größer".encode(), b"gr\xff\xfeer"))
+    assert len(read_splats(path).splats) == 3
+
+
+@pytest.mark.parametrize("ending", [".ply", ".splat", ".spz", ".compressed.ply"])
+def test_extreme_but_finite_values(make_splats: MakeSplats, tmp_path: Path, ending: str) -> None:
+    splats = make_splats(4, 1)
+    splats.opacity_logits[:] = torch.tensor([-1e4, 1e4, -200.0, 200.0])
+    splats.quats[1] = 0
+    path = tmp_path / f"a{ending}"
+    assert write_splats(path, splats).dropped == 0
+    read = read_splats(path).splats
+    assert len(read) == 4
+    nearest = torch.cdist(splats.means, read.means).argmin(dim=1)
+    torch.testing.assert_close(
+        read.opacities[nearest], torch.tensor([0.0, 1, 0, 1]), atol=2e-3, rtol=0
+    )
+
+
+@pytest.mark.parametrize("ending", [".ply", ".splat", ".spz", ".compressed.ply"])
+def test_damage_never_ends_in_another_error(
+    make_splats: MakeSplats, tmp_path: Path, ending: str
+) -> None:
+    """Bytes changed, cut and put in at random: splats, or an InputError, and nothing else."""
+    path = tmp_path / f"a{ending}"
+    write_splats(path, make_splats(20, 2))
+    whole = path.read_bytes()
+    rng = random.Random(4)
+    refused = 0
+    for _ in range(150):
+        data = bytearray(whole)
+        at = rng.randrange(len(data) if rng.random() < 0.5 else min(400, len(data)))
+        match rng.randrange(3):
+            case 0:
+                data[at : at + 4] = rng.randbytes(4)
+            case 1:
+                del data[at : at + rng.randrange(1, 20)]
+            case _:
+                data[at:at] = rng.randbytes(rng.randrange(1, 9))
+        path.write_bytes(data)
+        try:
+            read_splats(path)
+        except InputError:
+            refused += 1
+    assert refused > 20
 
 
 def ksplat(level: int, splats: Splats) -> bytes:
