@@ -73,8 +73,9 @@ def decode(path: Path) -> tuple[Array, Array | None]:
         InputError: The file is truncated or no image.
     """
     try:
-        with Image.open(path) as image:
-            image.load()
+        with Image.open(path) as opened:
+            opened.load()
+            image: Image.Image = opened
             if image.mode in ("P", "PA") or "transparency" in image.info:
                 image = image.convert("RGBA" if _is_transparent(image) else "RGB")
             if image.mode == "F":

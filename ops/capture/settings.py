@@ -56,10 +56,10 @@ class PointsSettings:
     """``auto``: the dataset's own points, else triangulated ones, else random ones."""
     max_features: int = 8192
     """SIFT features per photo."""
-    max_size: int = 1600
+    max_size: int = 1920
     """Features are looked for in photos shrunk to this longer side, in pixels."""
-    neighbours: int = 10
-    """Each photo is matched with this many whose cameras stand nearest and look alike."""
+    neighbours: int = 20
+    """Each photo is matched with this many that look alike, at growing distance."""
     min_angle: float = 1.5
     """Degrees; points whose rays meet at less are dropped."""
     max_error: float = 2.0
