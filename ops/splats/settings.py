@@ -75,7 +75,7 @@ class TrainSettings:
     """Densify by sums of absolute gradients (AbsGS); then ``densify_gradient`` is about 8e-4."""
     prune_opacity: float = 5e-3
     """Gaussians less opaque than this are removed (``default``) or moved (``mcmc``)."""
-    reset_every: int = 3_000
+    reset_every: int = 0
     """Steps between two resets of all opacities to a low value (``default``); 0 for none."""
     max_count: int = 1_000_000
     """No Gaussians are added beyond this number."""
