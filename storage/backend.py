@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from storage.errors import DamagedError, NewerStoreError, StorageError
 from storage.home import cannot_write
@@ -101,11 +101,11 @@ def _translate(
     theirs = isinstance(error, (icechunk.IcechunkError, BaseZarrError))
     if writing:  # an OSError then comes from whatever computes the data, and says what it is
         return (
-            StorageError(f"{artifact}: {_first_line(text)}", artifact=artifact) if theirs else None
+            StorageError(f"{artifact}: {first_line(text)}", artifact=artifact) if theirs else None
         )
     # A failed checksum is a ValueError, what a codec cannot decode a RuntimeError.
     if theirs or isinstance(error, (OSError, ValueError, RuntimeError)):
-        return damaged(artifact, what, _first_line(text))
+        return damaged(artifact, what, first_line(text))
     return None
 
 
@@ -119,7 +119,8 @@ def damaged(artifact: str, what: str, reason: str) -> DamagedError:
     )
 
 
-def _first_line(text: str) -> str:
+def first_line(text: str) -> str:
+    """The first line of what Icechunk says; the others are where in its code it happened."""
     lines = [line.strip(" x|\t") for line in text.splitlines()]
     return next((line for line in lines if line), "no reason given")[:300]
 
@@ -132,8 +133,3 @@ def is_conflict(error: Exception) -> bool:
 def tag_exists(error: Exception) -> bool:
     """Whether Icechunk refused a tag because it exists, or existed once."""
     return "tag already exists" in str(error)
-
-
-def as_json(value: Any) -> Any:
-    """``value`` as JSON has it."""
-    return json.loads(json.dumps(value))

@@ -82,7 +82,7 @@ def _open_in_place(artifact: ArtifactRepository) -> tuple[icechunk.Repository, s
         # All that is needed later is tried now, while setting aside is still possible.
         for tag in repo.list_tags():
             repo.lookup_tag(tag)
-        repo.writable_session(_EMPTY)
+        repo.lookup_snapshot(repo.lookup_branch(_EMPTY))
         return repo, main
 
 
@@ -181,4 +181,5 @@ def sweep(repo: icechunk.Repository, artifact: str) -> None:
     try:
         repo.garbage_collect(later)
     except Exception as error:  # it is tidying; what failed before is what matters
-        _log.warning("%s: unfinished data could not be removed: %s", artifact, error)
+        reason = backend.first_line(str(error))
+        _log.warning("%s: unfinished data could not be removed: %s", artifact, reason)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from datetime import UTC, datetime, timedelta
 
 import dask
@@ -79,6 +80,13 @@ def test_what_is_open_stays_as_it_is(artifact, splats):
     artifact.set_current("v1")
     artifact.set_current("v2")
     assert_same(tree, splats(300, seed=1))
+
+
+def test_an_open_version_goes_to_other_processes(artifact, splats):
+    artifact.write(splats(300, seed=1), SPLATS, MADE)
+    copy = pickle.loads(pickle.dumps(artifact.open()))
+    assert not copy["means"].variable._in_memory
+    assert_same(copy, splats(300, seed=1))
 
 
 def test_find_by_recipe(artifact, splats):
