@@ -13,8 +13,8 @@ CORE_TOPICS = ("capture", "splats", "evaluation")  # what a bare scene name sele
 
 @cache
 def stages(kind: str) -> dict[str, Stage]:
-    """The stages of a scene with this kind of source, by ``topic/name``, in topological order."""
-    from assets.capture import demo, points, views
+    """The stages of a scene of this kind, by ``topic/name``, in topological order."""
+    from assets.capture import demo, points, structure, views
     from assets.evaluation import contact_sheet, held_out
     from assets.splats import exports, imported, trained
 
@@ -22,6 +22,12 @@ def stages(kind: str) -> dict[str, Stage]:
     by_kind = {
         "demo": [demo.views, demo.points, *common],
         "dataset": [views.views, points.points, *common],
+        "photos": [
+            structure.structure,
+            views.views_with_found_cameras,
+            points.points_with_found_cameras,
+            *common,
+        ],
         "splats": [imported.imported, exports.exports_of_imported],
     }
     return {s.key: s for s in by_kind[kind]}
@@ -30,13 +36,14 @@ def stages(kind: str) -> dict[str, Stage]:
 @cache
 def known_sections() -> frozenset[str]:
     """Every section that some stage reads."""
-    kinds = ("demo", "dataset", "splats")
+    kinds = ("demo", "dataset", "photos", "splats")
     return frozenset(s.section for k in kinds for s in stages(k).values() if s.section)
 
 
 def stages_of(scene: Scene) -> dict[str, Stage]:
     """The stages of a scene by ``topic/name``, in topological order."""
-    return stages(scene.source.kind)
+    bare_photos = scene.source.kind == "dataset" and scene.source.layout == "photos"
+    return stages("photos" if bare_photos else scene.source.kind)
 
 
 def select(scene: Scene, selection: str) -> list[Stage]:

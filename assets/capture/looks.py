@@ -53,6 +53,23 @@ def points_preview(tree: xr.DataTree, scene: str) -> Preview:
     return Preview({"points": picture}, numbers)
 
 
+def structure_preview(tree: xr.DataTree, scene: str) -> Preview:
+    """The points that were found, and the figures."""
+    from assets.bridge.trees import group
+    from assets.previews import inline_image, scatter_three_ways
+
+    numbers: dict[str, float | int | str] = {
+        "registered photos": group(tree, "cameras").sizes["view"]
+    }
+    texts = {"notes": "\n\n".join(tree.attrs["notes"])}
+    if "points" in tree.children:
+        cloud = group(tree, "points")
+        numbers["points"] = cloud.sizes["point"]
+        picture = scatter_three_ways(cloud["xyz"].values, cloud["rgb"].values)
+        texts["points"] = inline_image(picture, f"points of {scene}")
+    return Preview(texts, numbers)
+
+
 def no_photo_missing(tree: xr.DataTree, *_: xr.DataTree) -> Check:
     """Every photo that the dataset lists is there."""
     missing = tree.attrs.get("record", {}).get("missing", [])

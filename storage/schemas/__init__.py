@@ -11,6 +11,7 @@ from storage.schemas.images import IMAGES, PICTURE
 from storage.schemas.points import POINTS
 from storage.schemas.renders import RENDERS
 from storage.schemas.splats import SPLATS
+from storage.schemas.structure import LENSES, STRUCTURE
 from storage.schemas.tables import FILES, HISTORY, METRICS, table
 from storage.schemas.training import TRAINING
 
@@ -21,11 +22,13 @@ __all__ = [
     "FILES",
     "HISTORY",
     "IMAGES",
+    "LENSES",
     "METRICS",
     "PICTURE",
     "POINTS",
     "RENDERS",
     "SPLATS",
+    "STRUCTURE",
     "TRAINING",
     "table",
 ]

@@ -28,5 +28,13 @@ class DemoSettings:
     """Factor on the light before the tone curve; 2 is one stop brighter."""
     time: float = 0.0
     """Where the rolling ball is, from 0 (start of its path) to 1 (end)."""
-    points: int = 12_000
-    """Number of surface points that training starts from."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DemoPointsSettings:
+    """The points on the built-in scene's surfaces that training starts from."""
+
+    count: int = 12_000
+    """How many."""
+    seed: int = 0
+    """Which ones."""
