@@ -87,7 +87,7 @@ class Builder:
         self.seed = seed
         self.label_names: list[str] = []
         self.place = Place()
-        self.object, self.label, self.casts = -1, 0, True
+        self.object, self.label, self.shadows = -1, 0, True
         self.kinds: list[int] = []
         self.shapes: list[Array] = []
         self.frames: list[Array] = []
@@ -96,7 +96,7 @@ class Builder:
         self.labels: list[int] = []
         self.objects: list[int] = []
         self.convex: list[bool] = []
-        self.shadow: list[bool] = []
+        self.casts: list[bool] = []
         self.blobs: list[Array] = []
         self.blocks: list[int] = []
 
@@ -110,7 +110,7 @@ class Builder:
         self.label = self.label_names.index(label)
         self.object += 1
         self.place = place or Place()
-        self.casts = casts
+        self.shadows = casts
 
     def _add(
         self,
@@ -120,7 +120,7 @@ class Builder:
         rotation: Array | None,
         scale: Vec,
         numbers: Vec,
-        reach: tuple[Vec, float],
+        reach: Array,
         convex: bool,
     ) -> int:
         own = self.place.rotation @ (np.eye(3) if rotation is None else rotation)
@@ -129,28 +129,31 @@ class Builder:
         row[:9] = (np.diag(1 / np.asarray(scale, float)) @ own.T).ravel()
         row[9:12] = origin
         row[12 : 12 + len(numbers)] = numbers
-        middle, radius = reach
         self.kinds.append(kind)
         self.shapes.append(row)
         self.frames.append(np.concatenate([own.T.ravel(), origin]))
-        self.bounds.append(np.append(own @ np.asarray(middle, float) + origin, radius))
+        low, high = reach
+        middle, half = own @ ((low + high) / 2) + origin, (high - low) / 2
+        # An ellipsoid reaches |R diag(half)| by rows in the 2-norm, a box in the 1-norm.
+        across = np.linalg.norm(own * half, ord=2 if kind == BALL else 1, axis=1) + 1e-9
+        self.bounds.append(np.concatenate([middle - across, middle + across]))
         self.materials.append(material.row(self.seed))
         self.labels.append(self.label)
         self.objects.append(self.object)
         self.convex.append(convex)
-        self.shadow.append(self.casts and kind != PLANE)
+        self.casts.append(self.shadows)
         return len(self.kinds) - 1
 
     def plane(self, material: Material, center: Vec, axes: Array) -> None:
         """A side of the room; the columns of ``axes`` are u, v and the normal."""
-        self._add(PLANE, material, center, axes, (1, 1, 1), (), ((0, 0, 0), 1e6), True)
+        self._add(PLANE, material, center, axes, (1, 1, 1), (), np.zeros((2, 3)), True)
 
     def ball(
         self, material: Material, center: Vec, radii: float | Vec, rotation: Array | None = None
     ) -> None:
         """A sphere or ellipsoid."""
         r = (radii,) * 3 if isinstance(radii, (int, float)) else tuple(radii)
-        self._add(BALL, material, center, rotation, r, (), ((0, 0, 0), max(r)), True)
+        self._add(BALL, material, center, rotation, r, (), _box(*r), True)
 
     def box(
         self,
@@ -163,7 +166,7 @@ class Builder:
         """A box of full ``size``; ``dims`` lets it dim the ambient light of its neighbours."""
         half = np.asarray(size, float) / 2
         i = self._add(
-            BLOCK, material, center, rotation, (1, 1, 1), half, ((0, 0, 0), float(np.linalg.norm(half))), True
+            BLOCK, material, center, rotation, (1, 1, 1), half, _box(*half), True
         )
         if dims:
             self.blocks.append(i)
@@ -173,7 +176,7 @@ class Builder:
     ) -> None:
         """A torus about its z axis."""
         self._add(
-            RING, material, center, rotation, (1, 1, 1), (major, minor), ((0, 0, 0), major + minor), False
+            RING, material, center, rotation, (1, 1, 1), (major, minor), _box(major + minor, major + minor, minor), False
         )
 
     def lathe(
@@ -208,7 +211,7 @@ class Builder:
             # A little above the sampled maximum: between samples the cubic differs by less.
             most = float(values.max()) * 1.001 + 1e-12
             first, last = i == 0 and ends[0], i == len(z) - 2 and ends[1]
-            middle = (0.0, 0.0, z[i] + h / 2)
+            wide = float(np.sqrt(most))
             numbers = (z[i], z[i + 1], *_shifted(local, z[i]), most, float(first), float(last))
             self._add(
                 LATHE,
@@ -217,7 +220,7 @@ class Builder:
                 rotation,
                 (1, 1, 1),
                 numbers,
-                (middle, float(np.hypot(h / 2, np.sqrt(most)))),
+                np.array([[-wide, -wide, z[i]], [wide, wide, z[i + 1]]]),
                 len(z) == 2 and all(ends) and not smooth,
             )
 
@@ -226,30 +229,52 @@ class Builder:
         self.blobs.append(np.array([*self.place.point(center), radius, self.object]))
 
     def tree(self) -> tuple[Array, Array, Array]:
-        """Bounding spheres of everything that throws a shadow; see ``model.Scene``."""
+        """Bounding boxes of everything but the planes, split in halves; see ``model.Scene``."""
         bounds = np.array(self.bounds)
+        middles = bounds[:, :3] + bounds[:, 3:]
         nodes: list[Array] = []
         skips: list[int] = []
         leaves: list[int] = []
 
         def grow(members: Array) -> None:
             here = len(nodes)
-            low = (bounds[members, :3] - bounds[members, 3:]).min(0)
-            high = (bounds[members, :3] + bounds[members, 3:]).max(0)
-            center = bounds[members[0], :3] if len(members) == 1 else (low + high) / 2
-            away = np.linalg.norm(bounds[members, :3] - center, axis=1) + bounds[members, 3]
-            nodes.append(np.append(center, away.max()))
+            low, high = bounds[members, :3].min(0), bounds[members, 3:].max(0)
+            nodes.append(np.concatenate([low, high]))
             skips.append(0)
             leaves.append(int(members[0]) if len(members) == 1 else -1)
             if len(members) > 1:
-                axis = int(np.argmax(np.ptp(bounds[members, :3], axis=0)))
-                ranked = members[np.argsort(bounds[members, axis], kind="stable")]
-                grow(ranked[: len(ranked) // 2])
-                grow(ranked[len(ranked) // 2 :])
+                for half in _halves(members, bounds, middles):
+                    grow(half)
             skips[here] = len(nodes)
 
-        grow(np.flatnonzero(self.shadow))
+        grow(np.flatnonzero(np.array(self.kinds) != PLANE))
         return np.array(nodes), np.array(skips), np.array(leaves)
+
+
+def _area(low: Array, high: Array) -> Array:
+    x, y, z = np.moveaxis(high - low, -1, 0)
+    return x * y + y * z + z * x
+
+
+def _halves(members: Array, bounds: Array, middles: Array) -> tuple[Array, Array]:
+    """The split along an axis that makes a ray's work least (surface area heuristic)."""
+    best, halves = np.inf, (members[:1], members[1:])
+    for axis in range(3):
+        ranked = members[np.argsort(middles[members, axis], kind="stable")]
+        low, high = bounds[ranked, :3], bounds[ranked, 3:]
+        up = _area(np.minimum.accumulate(low), np.maximum.accumulate(high))
+        down = _area(np.minimum.accumulate(low[::-1]), np.maximum.accumulate(high[::-1]))[::-1]
+        count = np.arange(1, len(ranked))
+        cost = up[:-1] * count + down[1:] * count[::-1]
+        at = int(np.argmin(cost))
+        if cost[at] < best:
+            best, halves = float(cost[at]), (ranked[: at + 1], ranked[at + 1 :])
+    return halves
+
+
+def _box(x: float, y: float, z: float) -> Array:
+    """[2, 3] corners of the box of these half sizes about the origin."""
+    return np.array([[-x, -y, -z], [x, y, z]], float)
 
 
 def _slopes(z: Array, q: Array) -> Array:

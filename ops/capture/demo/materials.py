@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from ops.capture.demo.jit import kernel
 from ops.capture.demo.surroundings import (
     book,
     cloth,
@@ -46,7 +45,7 @@ MARBLE, GLAZE, PORCELAIN, LEAF, STRAW, CHEQUER, WAX, BALL_STRIPES = range(10, 18
 FRUIT, ICING, PAPER_LAMP, BRASS, GLOBE, YARN = range(18, 24)
 
 
-@njit(cache=True)
+@kernel
 def _marble(m, p, n, w):
     """Veins of size s0 and smaller in a clouded stone."""
     seed = m[16]
@@ -59,7 +58,7 @@ def _marble(m, p, n, w):
     return times(mix(c, colour(m, 2), 0.85 * vein), 1.0 + 0.1 * crystal)
 
 
-@njit(cache=True)
+@kernel
 def _glaze(m, p, n, w):
     """Stoneware glaze: mottling of size s0, iron specks of size s1, crackle of size s2."""
     seed = m[16]
@@ -77,7 +76,7 @@ def _glaze(m, p, n, w):
     return times(c, 1.0 + 0.06 * fractal(p, 0.004, w, 0.9, seed + 9))
 
 
-@njit(cache=True)
+@kernel
 def _porcelain(m, p, n, w):
     """White ware painted in B: rings of period s0 along z (or the radius where flat), petals
     around, s1 of them."""
@@ -103,7 +102,7 @@ def _porcelain(m, p, n, w):
     return mix(body, colour(m, 1), min(blue, 1.0) * wash)
 
 
-@njit(cache=True)
+@kernel
 def _leaf(m, p, n, w):
     """A leaf along x of half length s0: midrib, side veins and the net between them."""
     seed = m[16]
@@ -119,7 +118,7 @@ def _leaf(m, p, n, w):
     return times(c, 1.0 - 0.2 * fine)
 
 
-@njit(cache=True)
+@kernel
 def _straw(m, p, n, w):
     """A coil of straw about z of radii s0 (major) and s1 (minor), bound by a wrapping strip."""
     seed = m[16]
@@ -137,7 +136,7 @@ def _straw(m, p, n, w):
     return mix(c, strip, wrap)
 
 
-@njit(cache=True)
+@kernel
 def _chequer(m, p, n, w):
     """Inlaid squares of side s0, light and dark wood, with fine lines around each."""
     seed = m[16]
@@ -157,7 +156,7 @@ def _chequer(m, p, n, w):
     return mix(c, colour(m, 2), 0.9 * max(line, dots))
 
 
-@njit(cache=True)
+@kernel
 def _wax(m, p, n, w):
     """Candle wax that glows towards its top at s0."""
     seed = m[16]
@@ -168,7 +167,7 @@ def _wax(m, p, n, w):
     return c
 
 
-@njit(cache=True)
+@kernel
 def _ball_stripes(m, p, n, w):
     """A toy ball of radius s0: wedges of colour, caps and printed stars."""
     seed = m[16]
@@ -188,7 +187,7 @@ def _ball_stripes(m, p, n, w):
     return times(c, (1.0 - 0.16 * scuff) * (1.0 + 0.12 * fractal(p, 0.012, w, 0.88, seed + 1)))
 
 
-@njit(cache=True)
+@kernel
 def _fruit(m, p, n, w):
     """Fruit skin: ground A, blush B of size s0, pores C of size s1."""
     seed = m[16]
@@ -200,7 +199,7 @@ def _fruit(m, p, n, w):
     return times(c, (1.0 - 0.2 * cells(p, 0.0016, w, seed + 3)[0]) * (1.0 + 0.08 * streak))
 
 
-@njit(cache=True)
+@kernel
 def _icing(m, p, n, w):
     """Dough A below, icing B above a wavy edge, sprinkles of many colours on it."""
     seed = m[16]
@@ -221,7 +220,7 @@ def _icing(m, p, n, w):
     return mix(dough, icing, iced)
 
 
-@njit(cache=True)
+@kernel
 def _paper_lamp(m, p, n, w):
     """A paper lantern of radius s0 with ribs; it shines."""
     h = math.asin(min(max(p[2] / m[10], -1.0), 1.0))
@@ -231,7 +230,7 @@ def _paper_lamp(m, p, n, w):
     return times(c, (1.0 - 0.3 * rib) * (1.0 - 0.12 * fibre))
 
 
-@njit(cache=True)
+@kernel
 def _brass(m, p, n, w):
     """Turned metal: fine grooves around z, and tarnish."""
     seed = m[16]
@@ -242,7 +241,7 @@ def _brass(m, p, n, w):
     return times(c, 1.0 + 0.3 * groove)
 
 
-@njit(cache=True)
+@kernel
 def _globe(m, p, n, w):
     """A globe of radius s0 of a world that is not ours: land with coasts of every size."""
     seed = m[16]
@@ -260,7 +259,7 @@ def _globe(m, p, n, w):
     return times(mix(c, (0.2, 0.15, 0.1), 0.5 * line), 1.0 + 0.1 * fractal(p, 0.01, w, 0.88, seed))
 
 
-@njit(cache=True)
+@kernel
 def _yarn(m, p, n, w):
     """A ball of yarn: three windings about slanted axes, each shown where it lies on top."""
     seed = m[16]
@@ -280,7 +279,7 @@ def _yarn(m, p, n, w):
     return times(c, strand * (1.0 + 0.15 * twist) * (1.0 + 0.3 * fluff))
 
 
-@njit(cache=True)
+@kernel
 def albedo(m, p, n, w):
     """Linear RGB of a material at a point of its texture frame (colour of the glow for lamps)."""
     kind = int(m[0])

@@ -6,21 +6,23 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
-from numba import config, njit
+from numba import config
 
 from ops.cameras import Cameras
+from ops.capture.demo.jit import kernel
 from ops.capture.demo.model import Scene
 from ops.capture.demo.scene import demo_scene
-from ops.capture.demo.shading import radiance
-from ops.capture.demo.shapes import MISS, along, dot, intersect, normal, unit
+from ops.capture.demo.shading import radiance, soft_light
+from ops.capture.demo.shapes import along, dot, nearest, normal, unit
 from ops.errors import InputError
 from ops.progress import Progress, silent
 
 Array = np.ndarray
-_TILE = 16  # pixels; rays of a tile share a list of shapes in sight
 _CONTRAST = 0.22  # (max - min) / (max + min) of the samples of a pixel that asks for more of them
+_SMOOTH = 0.96  # cosine between normals that count as one smooth surface
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,36 +36,17 @@ class DemoView:
     label: Array  # [H, W] uint8, index into the label names, at the pixel centre
 
 
-@njit(cache=True)
-def _in_sight(scene, eye, axis, spread, found):
-    """Shapes whose bounding sphere meets a cone from the eye; planes are always in sight."""
-    count = 0
-    for i in range(scene.kinds.shape[0]):
-        c = (scene.bounds[i, 0] - eye[0], scene.bounds[i, 1] - eye[1], scene.bounds[i, 2] - eye[2])
-        r = scene.bounds[i, 3]
-        d = math.sqrt(dot(c, c))
-        if d > r:
-            angle = math.acos(min(max(dot(c, axis) / d, -1.0), 1.0))
-            if angle > spread + math.asin(r / d) + 1e-9:
-                continue
-        found[count] = i
-        count += 1
-    return count
+class _Buffers(NamedTuple):
+    linear: Array  # [H, W, 3] float32
+    depth: Array  # [H, W] float32
+    normal: Array  # [H, W, 3] float32
+    label: Array  # [H, W] uint8
+    object: Array  # [H, W] int64, the object at the pixel centre
+    point: Array  # [H, W, 3] float64, the surface point at the pixel centre
+    soft: Array  # [H, W, 3] float64, the soft light there
 
 
-@njit(cache=True)
-def _trace(scene, found, count, eye, d):
-    """Nearest hit: (shape, distance)."""
-    best, at = -1, MISS
-    for k in range(count):
-        i = found[k]
-        t = intersect(scene.kinds[i], scene.shapes[i], eye, d, 1e-6, at)
-        if t < at:
-            best, at = i, t
-    return best, at
-
-
-@njit(cache=True)
+@kernel
 def _ray(view, x, y):
     """Unit world direction through image point (x, y), and the cosine to the optical axis."""
     a, b = (x - view[14]) / view[12], (y - view[15]) / view[13]
@@ -76,111 +59,96 @@ def _ray(view, x, y):
     return unit(d), s
 
 
-@njit(cache=True)
-def _tile_cone(view, x0, y0, x1, y1):
-    """Axis and half angle of a cone around the rays of a tile."""
-    axis, _ = _ray(view, 0.5 * (x0 + x1), 0.5 * (y0 + y1))
-    least = 1.0
-    for k in range(4):
-        d, _ = _ray(view, x0 if k % 2 == 0 else x1, y0 if k < 2 else y1)
-        least = min(least, dot(axis, d))
-    return axis, math.acos(max(min(least, 1.0), -1.0))
+@kernel
+def _centres(scene, view, y, out):
+    """Exact values at the pixel centres of a row, and the soft light there."""
+    eye = (view[9], view[10], view[11])
+    for x in range(out.depth.shape[1]):
+        d, c = _ray(view, x + 0.5, y + 0.5)
+        i, t = nearest(scene, eye, d)
+        p = along(eye, d, t)
+        n = normal(scene.kinds[i], scene.shapes[i], p, d)
+        out.depth[y, x] = t * c
+        out.label[y, x] = scene.labels[i]
+        out.object[y, x] = scene.objects[i]
+        soft = soft_light(scene, i, p, n)
+        for k in range(3):
+            out.normal[y, x, k] = n[k]
+            out.point[y, x, k] = p[k]
+            out.soft[y, x, k] = soft[k]
 
 
-@njit(cache=True)
-def _sample(scene, view, found, count, eye, x, y, pixel, k, scratch):
-    """Colour of one sample: (rgb, shape, normal). ``pixel`` is its share of a pixel, in pixels."""
-    d, c = _ray(view, x, y)
-    i, t = _trace(scene, found, count, eye, d)
-    if i < 0:
-        return (0.0, 0.0, 0.0), i, d
-    p = along(eye, d, t)
-    n = normal(scene.kinds[i], scene.shapes[i], p, d)
-    # The footprint is longer than wide on slanted surfaces; its size is taken in between.
-    w = pixel * t * c / view[12] * max(-dot(n, d), 0.05) ** -0.6
-    return radiance(scene, i, p, n, d, w, k, scratch), i, n
+@kernel
+def _known_light(scene, out, i, p, n, w, x, y):
+    """Soft light from a pixel centre nearby that lies on the same surface, or traced."""
+    best, by, bx = (4.0 * w) ** 2, -1, -1
+    if out.object[y, x] == scene.objects[i]:  # most often it is the pixel's own
+        q, m = out.point[y, x], out.normal[y, x]
+        away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
+        if away < 2.0 * w * w and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
+            return (out.soft[y, x, 0], out.soft[y, x, 1], out.soft[y, x, 2])
+    height, width = out.depth.shape
+    for v in range(max(y - 1, 0), min(y + 2, height)):
+        for u in range(max(x - 1, 0), min(x + 2, width)):
+            if out.object[v, u] == scene.objects[i]:
+                q, m = out.point[v, u], out.normal[v, u]
+                away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
+                if away < best and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
+                    best, by, bx = away, v, u
+    if by < 0:
+        return soft_light(scene, i, p, n)
+    return (out.soft[by, bx, 0], out.soft[by, bx, 1], out.soft[by, bx, 2])
 
 
-@njit(cache=True)
-def _average(scene, view, found, count, eye, px, py, side, pixel, scratch):
-    """Mean of side x side samples spread over a pixel: (rgb, object or -1 where they differ)."""
+@kernel
+def _mean(scene, view, out, x, y, side, pixel):
+    """Mean of side x side samples over a pixel: (rgb, whether it needs more of them).
+
+    ``pixel`` is the spacing, in pixels, that textures are filtered for.
+    """
+    eye = (view[9], view[10], view[11])
     r, g, b = 0.0, 0.0, 0.0
     low, high = 1e30, 0.0
-    same, first = -2, (0.0, 0.0, 0.0)
+    edge = False
     for j in range(side):
         for i in range(side):
             # Stratified in both directions and in each alone, symmetric about the centre.
-            x = px + (i + (j + 0.5) / side) / side
-            y = py + (j + (i + 0.5) / side) / side
-            c, shape, n = _sample(
-                scene, view, found, count, eye, x, y, pixel, j * side + i, scratch
-            )
-            r, g, b = r + c[0], g + c[1], b + c[2]
-            level = c[0] + c[1] + c[2]
+            sx = x + (i + (j + 0.5) / side) / side
+            sy = y + (j + (i + 0.5) / side) / side
+            d, c = _ray(view, sx, sy)
+            shape, t = nearest(scene, eye, d)
+            p = along(eye, d, t)
+            n = normal(scene.kinds[shape], scene.shapes[shape], p, d)
+            # The footprint is longer than wide on slanted surfaces; its size is in between.
+            one = t * c / view[12] * max(-dot(n, d), 0.05) ** -0.6
+            soft = _known_light(scene, out, shape, p, n, one, x, y)
+            rgb = radiance(scene, shape, p, n, d, pixel * one, j * side + i, soft)
+            r, g, b = r + rgb[0], g + rgb[1], b + rgb[2]
+            level = rgb[0] + rgb[1] + rgb[2]
             low, high = min(low, level), max(high, level)
-            owner = scene.objects[shape] if shape >= 0 else -1
-            if same == -2:
-                same, first = owner, n
-            elif same != owner or dot(first, n) < 0.9:
-                same = -1
-    if high - low > _CONTRAST * (high + low):
-        same = -1
+            m = out.normal[y, x]
+            edge = edge or scene.objects[shape] != out.object[y, x]
+            edge = edge or m[0] * n[0] + m[1] * n[1] + m[2] * n[2] < _SMOOTH
+    edge = edge or high - low > _CONTRAST * (high + low)
     s = 1.0 / (side * side)
-    return (r * s, g * s, b * s), same
+    return (r * s, g * s, b * s), edge
 
 
-@njit(cache=True, nogil=True)
-def _first_pass(scene, view, side, row, color, depth, normals, label, owner):
-    """A row of tiles with few samples per pixel, and the exact values at pixel centres."""
-    height, width = depth.shape
-    eye = (view[9], view[10], view[11])
-    found = np.empty(scene.kinds.shape[0], np.int64)
-    scratch = np.empty(scene.kinds.shape[0], np.int64)
-    y0, y1 = row * _TILE, min((row + 1) * _TILE, height)
-    for x0 in range(0, width, _TILE):
-        x1 = min(x0 + _TILE, width)
-        axis, spread = _tile_cone(view, x0, y0, x1, y1)
-        count = _in_sight(scene, eye, axis, spread, found)
-        for py in range(y0, y1):
-            for px in range(x0, x1):
-                d, c = _ray(view, px + 0.5, py + 0.5)
-                i, t = _trace(scene, found, count, eye, d)
-                n = normal(scene.kinds[i], scene.shapes[i], along(eye, d, t), d)
-                depth[py, px] = t * c
-                normals[py, px, 0], normals[py, px, 1], normals[py, px, 2] = n
-                label[py, px] = scene.labels[i]
-                rgb, same = _average(
-                    scene, view, found, count, eye, px, py, side, 1.0 / side, scratch
-                )
-                color[py, px, 0], color[py, px, 1], color[py, px, 2] = rgb
-                owner[py, px] = same if same == scene.objects[i] else -1
-
-
-@njit(cache=True, nogil=True)
-def _second_pass(scene, view, side, coarse, row, owner, color):
-    """More samples where a pixel or one beside it is on an edge."""
-    height, width = owner.shape
-    eye = (view[9], view[10], view[11])
-    found = np.empty(scene.kinds.shape[0], np.int64)
-    scratch = np.empty(scene.kinds.shape[0], np.int64)
-    y0, y1 = row * _TILE, min((row + 1) * _TILE, height)
-    for x0 in range(0, width, _TILE):
-        x1 = min(x0 + _TILE, width)
-        axis, spread = _tile_cone(view, x0, y0, x1, y1)
-        count = _in_sight(scene, eye, axis, spread, found)
-        for py in range(y0, y1):
-            for px in range(x0, x1):
-                mine = owner[py, px]
-                edge = mine < 0
-                for qy in range(max(py - 1, 0), min(py + 2, height)):
-                    for qx in range(max(px - 1, 0), min(px + 2, width)):
-                        other = owner[qy, qx]
-                        edge = edge or (other >= 0 and other != mine)
-                if edge:
-                    rgb, _ = _average(
-                        scene, view, found, count, eye, px, py, side, 1.0 / coarse, scratch
-                    )
-                    color[py, px, 0], color[py, px, 1], color[py, px, 2] = rgb
+@kernel
+def _colours(scene, view, side, coarse, y, out):
+    """Colours of a row: few samples where a pixel and its neighbours show one smooth surface."""
+    height, width = out.depth.shape
+    for x in range(width):
+        mine = out.object[y, x]
+        edge = (x > 0 and out.object[y, x - 1] != mine) or (y > 0 and out.object[y - 1, x] != mine)
+        edge = edge or (x + 1 < width and out.object[y, x + 1] != mine)
+        edge = edge or (y + 1 < height and out.object[y + 1, x] != mine)
+        rgb = (0.0, 0.0, 0.0)
+        if not edge:
+            rgb, edge = _mean(scene, view, out, x, y, coarse, 1.0 / coarse)
+        if edge:
+            rgb, _ = _mean(scene, view, out, x, y, side, 1.0 / coarse)
+        out.linear[y, x, 0], out.linear[y, x, 1], out.linear[y, x, 2] = rgb
 
 
 def to_srgb(linear: Array, exposure: float = 1.0) -> Array:
@@ -214,6 +182,30 @@ def _check_inside(scene: Scene, eye: Array, name: str) -> None:
             f"demo scene: camera {name} should be inside the room, from {tuple(low)} to "
             f"{tuple(high)} metres, found it at ({spot})"
         )
+
+
+@kernel
+def _middle(scene, view, x, y, point):
+    d, _ = _ray(view, x, y)
+    _, t = nearest(scene, (view[9], view[10], view[11]), d)
+    point[0], point[1], point[2] = along((view[9], view[10], view[11]), d, t)
+
+
+def surface_points(cameras: Cameras, *, seed: int = 0, time: float = 0.0) -> Array:
+    """[C, 3] float64: the surface point that each camera sees in the middle of its image.
+
+    Raises:
+        InputError: A camera is outside the room, or ``seed`` or ``time`` is out of range.
+    """
+    points = np.zeros((len(cameras), 3))
+    for index, name in enumerate(cameras.names):
+        moment = time if cameras.times is None else cameras.times[index]
+        scene, _ = demo_scene(seed, moment)
+        view = _view_row(cameras, index)
+        _check_inside(scene, view[9:12], name)
+        middle = cameras.widths[index] / 2, cameras.heights[index] / 2
+        _middle(scene, view, *middle, points[index])
+    return points
 
 
 def render_demo(
@@ -258,28 +250,25 @@ def render_demo(
             view = _view_row(cameras, index)
             _check_inside(scene, view[9:12], name)
             shape = (cameras.heights[index], cameras.widths[index])
-            color = np.zeros((*shape, 3), np.float32)
-            depth, normals = np.zeros(shape, np.float32), np.zeros((*shape, 3), np.float32)
-            label, owner = np.zeros(shape, np.uint8), np.zeros(shape, np.int64)
-            rows = range(-(-shape[0] // _TILE))
-            first = [
-                pool.submit(_first_pass, scene, view, coarse, r, color, depth, normals, label, owner)
-                for r in rows
-            ]
-            for done in first:
+            out = _Buffers(
+                linear=np.zeros((*shape, 3), np.float32),
+                depth=np.zeros(shape, np.float32),
+                normal=np.zeros((*shape, 3), np.float32),
+                label=np.zeros(shape, np.uint8),
+                object=np.zeros(shape, np.int64),
+                point=np.zeros((*shape, 3)),
+                soft=np.zeros((*shape, 3)),
+            )
+            for done in [pool.submit(_centres, scene, view, y, out) for y in range(shape[0])]:
                 done.result()
-            if side > coarse:
-                second = [
-                    pool.submit(_second_pass, scene, view, side, coarse, r, owner, color)
-                    for r in rows
-                ]
-                for done in second:
-                    done.result()
+            rows = range(shape[0])
+            for done in [pool.submit(_colours, scene, view, side, coarse, y, out) for y in rows]:
+                done.result()
             progress(index + 1, len(cameras), "rendering the demo scene")
             yield DemoView(
-                color=to_srgb(color, exposure),
-                linear=color,
-                depth=depth,
-                normal=normals,
-                label=label,
+                color=to_srgb(out.linear, exposure),
+                linear=out.linear,
+                depth=out.depth,
+                normal=out.normal,
+                label=out.label,
             )

@@ -11,26 +11,26 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
-
+from ops.capture.demo.jit import kernel
 from ops.capture.demo.materials import albedo
-from ops.capture.demo.shapes import MISS, along, dot, intersect, rotate, to_own, unit
+from ops.capture.demo.shapes import along, blocker, dot, rotate, to_own, unit
 from ops.capture.demo.textures import within
 
-SUN_RAYS = 4  # per sample; a pixel has four samples or more
-WINDOW_RAYS = 6
-LAMP_RAYS = 4
-_LIFT = 2e-5  # metres by which shadow rays start above the surface
+SUN_RAYS = 2  # per sample; a pixel has four samples or more
+WINDOW_RAYS = 12  # per surface point
+LAMP_RAYS = 6
+LIFT = 2e-5  # metres by which shadow rays start above the surface
+_REACH = 0.35  # metres within which boxes dim the ambient light
 
 
-@njit(cache=True)
+@kernel
 def spread(k):
     """Point k of a sequence in the unit square any stretch of which is evenly spread (R2)."""
     a, b = 0.5 + 0.7548776662466927 * k, 0.5 + 0.5698402909980532 * k
     return a - math.floor(a), b - math.floor(b)
 
 
-@njit(cache=True)
+@kernel
 def sphere_factor(cosine, ratio):
     """Share of the cosine-weighted hemisphere that a sphere fills.
 
@@ -45,7 +45,7 @@ def sphere_factor(cosine, ratio):
     return 0.25 * (cosine + s) ** 2 * s
 
 
-@njit(cache=True)
+@kernel
 def _edge(a, b, n):
     """Lambert's term of an edge between directions a and b, times 2 pi."""
     c = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
@@ -55,7 +55,7 @@ def _edge(a, b, n):
     return math.atan2(size, dot(a, b)) * dot(c, n) / size
 
 
-@njit(cache=True)
+@kernel
 def box_factor(row, p, n):
     """Share of the cosine-weighted hemisphere filled by a box that is above the horizon.
 
@@ -80,43 +80,7 @@ def box_factor(row, p, n):
     return min(max(total / (2.0 * math.pi), 0.0), 1.0)
 
 
-@njit(cache=True)
-def gather(scene, p, n, target, radius, skip, found):
-    """Shapes that may stand between ``p`` and a ball of ``radius`` about ``target``."""
-    ray = (target[0] - p[0], target[1] - p[1], target[2] - p[2])
-    length = math.sqrt(dot(ray, ray))
-    u = (ray[0] / length, ray[1] / length, ray[2] / length)
-    tangent = radius / length
-    secant = math.sqrt(1.0 + tangent * tangent)
-    count, node = 0, 0
-    while node < scene.tree.shape[0]:
-        r = scene.tree[node, 3]
-        c = (scene.tree[node, 0] - p[0], scene.tree[node, 1] - p[1], scene.tree[node, 2] - p[2])
-        s = dot(c, u)
-        reach = max(s, 0.0) * tangent + r * secant
-        missed = s < -r or s > length + radius + r or dot(c, n) < -r
-        if missed or dot(c, c) - s * s > reach * reach:
-            node = scene.tree_next[node]
-            continue
-        shape = scene.tree_shape[node]
-        if shape >= 0 and shape != skip:
-            found[count] = shape
-            count += 1
-        node += 1
-    return count
-
-
-@njit(cache=True)
-def blocked(scene, found, count, p, d, far):
-    """Whether any of the gathered shapes stands between ``p`` and ``p + far d``."""
-    for k in range(count):
-        i = found[k]
-        if intersect(scene.kinds[i], scene.shapes[i], p, d, 1e-7, far) < MISS:
-            return True
-    return False
-
-
-@njit(cache=True)
+@kernel
 def _frame(u):
     """Two unit vectors at right angles to ``u`` and each other."""
     a = (0.0, 0.0, 1.0) if abs(u[2]) < 0.9 else (1.0, 0.0, 0.0)
@@ -125,9 +89,9 @@ def _frame(u):
     return b, c
 
 
-@njit(cache=True)
-def _sunlight(scene, p, n, skip, k, found):
-    """Share of the sun's irradiance on a surface facing it."""
+@kernel
+def sunlight(scene, p, n, skip, k):
+    """Share of the sun's irradiance that reaches a point; sample ``k`` of a pixel."""
     s = (scene.sun[0], scene.sun[1], scene.sun[2])
     facing = dot(n, s)
     if facing <= 0.0:
@@ -141,107 +105,113 @@ def _sunlight(scene, p, n, skip, k, found):
         gate += within(y, pane[0], pane[1], blur) * within(z, pane[2], pane[3], blur)
     if gate <= 0.0:
         return 0.0
-    target = along(p, s, t)
-    count = gather(scene, p, n, target, scene.sun[3] * t, skip, found)
-    if count == 0:
-        return gate * facing
     b, c = _frame(s)
-    seen = 0
+    seen, shade = 0, -1
     for j in range(SUN_RAYS):
         u, v = spread(k * SUN_RAYS + j)
         r, a = scene.sun[3] * math.sqrt(u), 2.0 * math.pi * v
         d = unit(along(along(s, b, r * math.cos(a)), c, r * math.sin(a)))
-        if not blocked(scene, found, count, p, d, t):
+        shade = blocker(scene, p, d, t, skip, shade)
+        if shade < 0:
             seen += 1
     return gate * facing * seen / SUN_RAYS
 
 
-@njit(cache=True)
-def _skylight(scene, p, n, skip, k, found):
+@kernel
+def _skylight(scene, p, n, skip):
     """Irradiance over pi from the panes at a radiance of 1."""
     last = scene.panes.shape[0] - 1
     y0, y1 = scene.panes[0, 0], scene.panes[last, 1]
     z0, z1 = scene.panes[0, 2], scene.panes[last, 3]
     x = scene.room[0, 0]
-    # The window is out of sight when the corner nearest to the normal is below the horizon.
-    top = n[0] * (x - p[0]) + max(n[1] * (y0 - p[1]), n[1] * (y1 - p[1]))
-    if top + max(n[2] * (z0 - p[2]), n[2] * (z1 - p[2])) <= 0.0 or p[0] <= x:
+    total, shade = 0.0, -1
+    if p[0] <= x + 1e-3:
         return 0.0
-    target = (x, 0.5 * (y0 + y1), 0.5 * (z0 + z1))
-    radius = 0.5 * math.hypot(y1 - y0, z1 - z0)
-    count = gather(scene, p, n, target, radius, skip, found)
-    total = 0.0
     for j in range(WINDOW_RAYS):
-        u, v = spread(k * WINDOW_RAYS + j)
+        u, v = spread(j)
         ray = (x - p[0], y0 + u * (y1 - y0) - p[1], z0 + v * (z1 - z0) - p[2])
-        squared = dot(ray, ray)
-        length = math.sqrt(squared)
-        facing = dot(ray, n) / length
+        facing = dot(ray, n)
         if facing > 0.0:
+            squared = dot(ray, ray)
+            length = math.sqrt(squared)
             d = (ray[0] / length, ray[1] / length, ray[2] / length)
-            if count == 0 or not blocked(scene, found, count, p, d, length):
-                total += facing * -d[0] / squared
+            shade = blocker(scene, p, d, length, skip, shade)
+            if shade < 0:
+                total += facing * -ray[0] / (squared * squared)
     return total * (y1 - y0) * (z1 - z0) / (math.pi * WINDOW_RAYS)
 
 
-@njit(cache=True)
-def _lamplight(scene, p, n, skip, k, found):
+@kernel
+def _lamplight(scene, p, n, skip):
     """Irradiance over pi from the lantern at a radiance of 1."""
-    target = (scene.lamp[0], scene.lamp[1], scene.lamp[2])
-    ray = (target[0] - p[0], target[1] - p[1], target[2] - p[2])
+    ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
     length = math.sqrt(dot(ray, ray))
     u = (ray[0] / length, ray[1] / length, ray[2] / length)
     radius = scene.lamp[3]
     factor = sphere_factor(dot(n, u), radius / length)
     if factor <= 0.0:
         return 0.0
-    count = gather(scene, p, n, target, radius, skip, found)
-    if count == 0:
-        return factor
     b, c = _frame(u)
-    seen = 0
+    seen, shade = 0, -1
     for j in range(LAMP_RAYS):
-        v, a = spread(k * LAMP_RAYS + j)
+        v, a = spread(j)
         r, a = radius * math.sqrt(v), 2.0 * math.pi * a
         q = along(along(ray, b, r * math.cos(a)), c, r * math.sin(a))
-        if not blocked(scene, found, count, p, unit(q), math.sqrt(dot(q, q))):
+        reach = math.sqrt(dot(q, q))
+        d = (q[0] / reach, q[1] / reach, q[2] / reach)
+        shade = blocker(scene, p, d, reach, skip, shade)
+        if shade < 0:
             seen += 1
     return factor * seen / LAMP_RAYS
 
 
-@njit(cache=True)
+@kernel
 def openness(scene, p, n, owner):
     """Share of ambient light that reaches a point, in (0, 1].
 
-    Each object dims by its form factor, which is let go to 0 at ten radii so that far things do
-    not matter; the corners of the room dim by the distance to its walls.
+    Each object dims by its form factor, which is let go to 0 at some distance so that far things
+    do not matter; the corners of the room dim by the distance to its walls.
     """
     left = 1.0
     for i in range(scene.blobs.shape[0]):
         x, y, z = scene.blobs[i, 0] - p[0], scene.blobs[i, 1] - p[1], scene.blobs[i, 2] - p[2]
         r = scene.blobs[i, 3]
         squared = x * x + y * y + z * z
-        if squared < 100.0 * r * r and scene.blobs[i, 4] != owner:
+        limit = 49.0 * r * r
+        if squared < limit and scene.blobs[i, 4] != owner:
             d = math.sqrt(squared)
             c = (x * n[0] + y * n[1] + z * n[2]) / d
-            left *= 1.0 - sphere_factor(c, r / d) * (1.0 - squared / (100.0 * r * r))
+            left *= 1.0 - sphere_factor(c, r / d) * (1.0 - squared / limit)
     for k in range(scene.blocks.shape[0]):
-        i = scene.blocks[k]
-        x, y, z = scene.bounds[i, 0] - p[0], scene.bounds[i, 1] - p[1], scene.bounds[i, 2] - p[2]
-        r = scene.bounds[i, 3]
-        squared = x * x + y * y + z * z
-        if squared < 16.0 * r * r and x * n[0] + y * n[1] + z * n[2] > -r:
-            factor = box_factor(scene.shapes[i], p, n)
-            left *= 1.0 - factor * (1.0 - squared / (16.0 * r * r))
+        row = scene.shapes[scene.blocks[k]]
+        q = to_own(row, p)
+        x = max(abs(q[0]) - row[12], 0.0)
+        y = max(abs(q[1]) - row[13], 0.0)
+        z = max(abs(q[2]) - row[14], 0.0)
+        gap = (x * x + y * y + z * z) / (_REACH * _REACH)
+        if gap < 1.0:
+            left *= 1.0 - box_factor(row, p, n) * (1.0 - gap)
     for axis in range(3):
         for side in range(2):
-            h = abs(scene.room[side, axis] - p[axis])
+            h = abs(scene.room[side, axis] - p[axis]) / 0.22
             away = 1.0 - abs(n[axis])  # nothing for the wall itself
-            left *= 1.0 - 0.32 * away / (1.0 + (h / 0.22) ** 2)
+            left *= 1.0 - 0.32 * away / (1.0 + h * h)
     return left
 
 
-@njit(cache=True)
+@kernel
+def soft_light(scene, i, p, n):
+    """What changes slowly over a surface: (sky, lantern, share of ambient light)."""
+    start = along(p, n, LIFT)
+    skip = i if scene.convex[i] else -1
+    return (
+        _skylight(scene, start, n, skip),
+        _lamplight(scene, start, n, skip),
+        openness(scene, p, n, scene.objects[i]),
+    )
+
+
+@kernel
 def _highlight(scene, p, n, d):
     """Radiance that a glaze mirrors (before Fresnel): window, lamp, and a dim room."""
     k = -2.0 * dot(n, d)
@@ -261,8 +231,8 @@ def _highlight(scene, p, n, d):
     return bright, glow, 0.5 + 0.5 * r[2]
 
 
-@njit(cache=True)
-def radiance(scene, i, p, n, d, w, k, found):
+@kernel
+def radiance(scene, i, p, n, d, w, k, soft):
     """Linear RGB that leaves a surface point towards the camera.
 
     Args:
@@ -272,20 +242,16 @@ def radiance(scene, i, p, n, d, w, k, found):
         n: Unit normal on the side of the camera.
         d: Unit direction of the ray from the camera.
         w: Metres that the sample covers.
-        k: Number of the sample within its pixel; picks its share of the points on the lights.
-        found: [N] int64, scratch.
+        k: Number of the sample within its pixel; picks its share of the points on the sun.
+        soft: The soft light there, see :func:`soft_light`.
     """
     m = scene.materials[i]
     frame = scene.frames[i]
     a = albedo(m, to_own(frame, p), rotate(frame, n), w)
     if m[15] > 0.0:
         return (m[15] * a[0], m[15] * a[1], m[15] * a[2])
-    start = along(p, n, _LIFT)
-    skip = i if scene.convex[i] else -1
-    sun = _sunlight(scene, start, n, skip, k, found)
-    sky = _skylight(scene, start, n, skip, k, found)
-    lamp = _lamplight(scene, start, n, skip, k, found)
-    free = openness(scene, p, n, scene.objects[i])
+    sky, lamp, free = soft
+    sun = sunlight(scene, along(p, n, LIFT), n, i if scene.convex[i] else -1, k)
     up = 0.5 + 0.5 * n[2]
     depth = (p[0] - scene.room[0, 0]) / (scene.room[1, 0] - scene.room[0, 0])
     near = 1.18 - 0.36 * depth  # it is darker away from the window
@@ -295,14 +261,14 @@ def radiance(scene, i, p, n, d, w, k, found):
         c = 1.0 + dot(n, d)
         mirror = m[14] * (0.045 + 0.955 * c * c * c * c * c)
         bright, glow, dim = _highlight(scene, p, n, d)
-        bright *= 0.25 + 0.75 * min(4.0 * sky, 1.0) if sky > 0.0 else 0.25
+        bright *= 0.25 + 0.75 * min(8.0 * sky, 1.0)
     r = _channel(scene, 0, a[0], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
     g = _channel(scene, 1, a[1], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
     b = _channel(scene, 2, a[2], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
     return (r, g, b)
 
 
-@njit(cache=True)
+@kernel
 def _channel(scene, ch, a, sun, sky, lamp, free, up, near, mirror, bright, glow, dim):
     above, below = scene.ambient[0, ch], scene.ambient[1, ch]
     around = below + up * (above - below)

@@ -21,36 +21,36 @@ from __future__ import annotations
 
 import math
 
-from numba import njit
+from ops.capture.demo.jit import kernel
 
 PLANE, BALL, BLOCK, RING, LATHE = 0, 1, 2, 3, 4
 MISS = 1e30
 
 
-@njit(cache=True)
+@kernel
 def dot(a, b):
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@njit(cache=True)
+@kernel
 def along(o, d, t):
     """The point ``o + t d``."""
     return (o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
 
 
-@njit(cache=True)
+@kernel
 def unit(a):
     s = 1.0 / math.sqrt(dot(a, a))
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
-@njit(cache=True)
+@kernel
 def to_own(row, p):
     """A world point in the frame of a shape (or of its texture)."""
     return rotate(row, (p[0] - row[9], p[1] - row[10], p[2] - row[11]))
 
 
-@njit(cache=True)
+@kernel
 def rotate(row, d):
     """A world direction in the frame of a shape."""
     return (
@@ -60,7 +60,7 @@ def rotate(row, d):
     )
 
 
-@njit(cache=True)
+@kernel
 def _polish(c4, c3, c2, c1, c0, a, b):
     """The root of a polynomial that is monotone on [a, b] and changes sign there."""
     fa = (((c4 * a + c3) * a + c2) * a + c1) * a + c0
@@ -83,7 +83,7 @@ def _polish(c4, c3, c2, c1, c0, a, b):
     return x
 
 
-@njit(cache=True)
+@kernel
 def _cubic_roots(c3, c2, c1, c0, a, b):
     """The roots of a cubic in [a, b] in rising order: (r1, r2, r3), MISS where there are fewer."""
     # Its stationary points cut [a, b] into pieces with at most one root each.
@@ -115,7 +115,7 @@ def _cubic_roots(c3, c2, c1, c0, a, b):
     return r1, r2, r3
 
 
-@njit(cache=True)
+@kernel
 def _quartic_first(c4, c3, c2, c1, c0, b):
     """The least root of a quartic in [0, b], or MISS."""
     s1, s2, s3 = _cubic_roots(4.0 * c4, 3.0 * c3, 2.0 * c2, c1, 0.0, b)
@@ -131,7 +131,7 @@ def _quartic_first(c4, c3, c2, c1, c0, b):
     return MISS
 
 
-@njit(cache=True)
+@kernel
 def _ball(o, d, near, far):
     a, b, c = dot(d, d), dot(o, d), dot(o, o) - 1.0
     # The squared distance of the line to the centre, without cancellation far away.
@@ -147,7 +147,7 @@ def _ball(o, d, near, far):
     return t if near < t < far else MISS
 
 
-@njit(cache=True)
+@kernel
 def _block(o, d, row, near, far):
     lo, hi = -MISS, MISS
     for i in range(3):
@@ -166,7 +166,7 @@ def _block(o, d, row, near, far):
     return t if near < t < far else MISS
 
 
-@njit(cache=True)
+@kernel
 def _slab(o, d, lo, hi):
     """Where a line is between z = lo and z = hi: (enter, leave), enter > leave if nowhere."""
     if d[2] == 0.0:
@@ -176,7 +176,7 @@ def _slab(o, d, lo, hi):
     return (a, b) if a < b else (b, a)
 
 
-@njit(cache=True)
+@kernel
 def _tube(o, d, q):
     """Where a line is inside the cylinder x^2 + y^2 <= q: (enter, leave)."""
     a = d[0] * d[0] + d[1] * d[1]
@@ -191,7 +191,7 @@ def _tube(o, d, q):
     return (-b - h) / a, (-b + h) / a
 
 
-@njit(cache=True)
+@kernel
 def _ring(o, d, row, near, far):
     major, minor = row[12], row[13]
     t0, t1 = _slab(o, d, -minor, minor)
@@ -214,7 +214,7 @@ def _ring(o, d, row, near, far):
     return t0 + s if s < MISS else MISS
 
 
-@njit(cache=True)
+@kernel
 def _lathe(o, d, row, near, far):
     z0, z1 = row[12], row[13]
     s0, s1 = _slab(o, d, z0, z1)
@@ -247,7 +247,7 @@ def _lathe(o, d, row, near, far):
     return MISS
 
 
-@njit(cache=True)
+@kernel
 def intersect(kind, row, origin, direction, near, far):
     """Distance to the first crossing of a shape between ``near`` and ``far``, or MISS."""
     o, d = to_own(row, origin), rotate(row, direction)
@@ -266,7 +266,7 @@ def intersect(kind, row, origin, direction, near, far):
     return MISS
 
 
-@njit(cache=True)
+@kernel
 def normal(kind, row, p, direction):
     """Unit normal in the world at a point of a shape, on the side that ``direction`` comes from."""
     q = to_own(row, p)
@@ -306,3 +306,73 @@ def normal(kind, row, p, direction):
     if dot(n, direction) > 0.0:
         n = (-n[0], -n[1], -n[2])
     return n
+
+
+@kernel
+def _passes(box, o, inverse, far):
+    """Whether a ray meets a box (low corner, high corner) before ``far``."""
+    a, b = (box[0] - o[0]) * inverse[0], (box[3] - o[0]) * inverse[0]
+    near, away = min(a, b), max(a, b)
+    a, b = (box[1] - o[1]) * inverse[1], (box[4] - o[1]) * inverse[1]
+    near, away = max(near, min(a, b)), min(away, max(a, b))
+    a, b = (box[2] - o[2]) * inverse[2], (box[5] - o[2]) * inverse[2]
+    near, away = max(near, min(a, b)), min(away, max(a, b))
+    return near <= away and away > 0.0 and near < far
+
+
+@kernel
+def _inverse(d):
+    x = d[0] if abs(d[0]) > 1e-30 else 1e-30
+    y = d[1] if abs(d[1]) > 1e-30 else 1e-30
+    z = d[2] if abs(d[2]) > 1e-30 else 1e-30
+    return (1.0 / x, 1.0 / y, 1.0 / z)
+
+
+@kernel
+def nearest(scene, o, d):
+    """The first shape that a ray meets: (shape, distance); (-1, MISS) where there is none."""
+    best, at = -1, MISS
+    for k in range(scene.planes.shape[0]):
+        i = scene.planes[k]
+        t = intersect(PLANE, scene.shapes[i], o, d, 1e-6, at)
+        if t < at:
+            best, at = i, t
+    inverse = _inverse(d)
+    node = 0
+    while node < scene.tree.shape[0]:
+        if not _passes(scene.tree[node], o, inverse, at):
+            node = scene.tree_next[node]
+            continue
+        i = scene.tree_shape[node]
+        if i >= 0:
+            t = intersect(scene.kinds[i], scene.shapes[i], o, d, 1e-6, at)
+            if t < at:
+                best, at = i, t
+        node += 1
+    return best, at
+
+
+@kernel
+def blocker(scene, o, d, far, skip, guess):
+    """A shape other than ``skip`` that throws a shadow within ``far`` on a ray, or -1.
+
+    ``guess`` (-1 for none) is tried first: what shaded the last ray often shades this one.
+    """
+    if guess >= 0 and intersect(scene.kinds[guess], scene.shapes[guess], o, d, 1e-7, far) < MISS:
+        return guess
+    inverse = _inverse(d)
+    node = 0
+    while node < scene.tree.shape[0]:
+        if not _passes(scene.tree[node], o, inverse, far):
+            node = scene.tree_next[node]
+            continue
+        i = scene.tree_shape[node]
+        if (
+            i >= 0
+            and i != skip
+            and scene.casts[i]
+            and intersect(scene.kinds[i], scene.shapes[i], o, d, 1e-7, far) < MISS
+        ):
+            return i
+        node += 1
+    return -1

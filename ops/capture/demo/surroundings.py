@@ -10,8 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
-
+from ops.capture.demo.jit import kernel
 from ops.capture.demo.textures import (
     above,
     cells,
@@ -28,25 +27,25 @@ from ops.capture.demo.textures import (
 )
 
 
-@njit(cache=True)
+@kernel
 def colour(m, i):
     """Colour 0, 1 or 2 of a material."""
     return (m[1 + 3 * i], m[2 + 3 * i], m[3 + 3 * i])
 
 
-@njit(cache=True)
+@kernel
 def mix(a, b, t):
     t = min(max(t, 0.0), 1.0)
     return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
 
 
-@njit(cache=True)
+@kernel
 def times(a, s):
     s = max(s, 0.0)
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
-@njit(cache=True)
+@kernel
 def flat(p, n):
     """Coordinates (u, v) on the face of a box that has normal ``n``."""
     ax, ay, az = abs(n[0]), abs(n[1]), abs(n[2])
@@ -57,7 +56,7 @@ def flat(p, n):
     return p[0], p[2]
 
 
-@njit(cache=True)
+@kernel
 def wood(m, p, n, w):
     """Rings of spacing s0 about the x axis, fibres and pores along it."""
     x, y, z = p
@@ -72,7 +71,7 @@ def wood(m, p, n, w):
     return times(mix(c, colour(m, 2), 0.3 * pore), 1.0 + 0.22 * fibre)
 
 
-@njit(cache=True)
+@kernel
 def parquet(m, p, n, w):
     """A herringbone floor of oak blocks, s0 wide and five times as long."""
     width = m[10]
@@ -101,7 +100,7 @@ def parquet(m, p, n, w):
     return times(mix(c, colour(m, 2), 0.75 * joint), 1.0 + 0.2 * fibre)
 
 
-@njit(cache=True)
+@kernel
 def wall(m, p, n, w):
     """Panelling up to s0, wallpaper with a damask of period s1 above it."""
     u, z = p[0], p[1]  # along the wall, height
@@ -132,7 +131,7 @@ def wall(m, p, n, w):
     return times(c, (1.0 + 0.1 * paper) * (0.6 + 0.4 * thread))
 
 
-@njit(cache=True)
+@kernel
 def plaster(m, p, n, w):
     """Rough plaster or soil: mottling of size s0 and contrast s1, with fine pits of colour C."""
     mottle = fractal(p, m[10], w, 0.78, m[16])
@@ -142,7 +141,7 @@ def plaster(m, p, n, w):
     return times(mix(c, colour(m, 2), pits), 1.0 + m[11] * mottle)
 
 
-@njit(cache=True)
+@kernel
 def view(m, p, n, w):
     """What is seen through the window: sky with clouds, hills and trees. Coordinates in panes."""
     u, v = p[0], p[1] + 0.62  # v from the lower edge
@@ -157,7 +156,7 @@ def view(m, p, n, w):
     return mix(c, times((0.13, 0.24, 0.07), 1.0 + 0.6 * rough), 1.0 - above(v, near, 0.004 + w))
 
 
-@njit(cache=True)
+@kernel
 def rug(m, p, n, w):
     """A knotted rug of half size s0 x s1: borders, a field of lozenges and a medallion."""
     x, y = p[0], p[1]
@@ -195,7 +194,7 @@ def rug(m, p, n, w):
     return times(c, tone * (1.0 + 0.28 * knot))
 
 
-@njit(cache=True)
+@kernel
 def cloth(m, p, n, w):
     """A woven cloth: threads s0 apart, stripes of period s1 and share s2, fine lines in C."""
     u, v = flat(p, n)
@@ -212,7 +211,7 @@ def cloth(m, p, n, w):
     return times(c, shade * (1.0 + 0.12 * slub))
 
 
-@njit(cache=True)
+@kernel
 def paper(m, p, n, w):
     """A written page of half size s0 x s1 with lines s2 apart."""
     fibre = fractal((p[0], p[1], p[2]), 0.03, w, 0.9, m[16])
@@ -227,7 +226,7 @@ def paper(m, p, n, w):
     return mix(c, colour(m, 1), ink * blot)
 
 
-@njit(cache=True)
+@kernel
 def book(m, p, n, w):
     """A bound book of half size s0 (spine at -x), s1 (height along y), s2 (thickness)."""
     hx, hy, hz = m[10], m[11], m[12]
@@ -265,7 +264,7 @@ def book(m, p, n, w):
     return mix(c, colour(m, 1), min(gold, 1.0) * wear)
 
 
-@njit(cache=True)
+@kernel
 def painting(m, p, n, w):
     """An oil painting of half size s0 x s1: a landscape (s2 = 0) or coloured fields (s2 = 1)."""
     seed = m[16]

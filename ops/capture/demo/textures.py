@@ -11,7 +11,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from numba import njit
+
+from ops.capture.demo.jit import kernel
 
 # Odd 64-bit multipliers with well spread bits (golden ratio, and primes found by search).
 _P1 = np.uint64(0x9E3779B97F4A7C15)
@@ -25,7 +26,7 @@ _LOW = np.uint64(1023)
 _NOISE_SCALE = 1.45 / 511.5  # makes the standard deviation of the noise about 1/3
 
 
-@njit(cache=True)
+@kernel
 def _mix(h):
     h ^= h >> np.uint64(32)
     h *= _MIX
@@ -33,20 +34,20 @@ def _mix(h):
     return h
 
 
-@njit(cache=True)
+@kernel
 def lattice(i, j, k, seed):
     """A well mixed 64-bit number for an integer lattice point."""
     h = np.uint64(i) * _P1 + np.uint64(j) * _P2 + np.uint64(k) * _P3 + np.uint64(seed) * _P4
     return _mix(_mix(h))
 
 
-@njit(cache=True)
+@kernel
 def uniform(i, j, k, seed):
     """A number in [0, 1) for an integer lattice point."""
     return np.float64(np.int64(lattice(i, j, k, seed) >> np.uint64(34))) / 1073741824.0
 
 
-@njit(cache=True)
+@kernel
 def _corner(h, u, v, w):
     h = _mix(h)
     gx = np.float64(np.int64(h & _LOW)) - 511.5
@@ -55,7 +56,7 @@ def _corner(h, u, v, w):
     return gx * u + gy * v + gz * w
 
 
-@njit(cache=True)
+@kernel
 def noise(x, y, z, seed):
     """Gradient noise of period-free unit lattice: mean 0, standard deviation about 1/3."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
@@ -82,13 +83,13 @@ def noise(x, y, z, seed):
     return (n0 + c * (n1 - n0)) * _NOISE_SCALE
 
 
-@njit(cache=True)
+@kernel
 def fade(size, w):
     """How much of a feature of this size a footprint still resolves: 0 below 2 w, 1 above 4 w."""
     return min(max(0.5 * size / w - 1.0, 0.0), 1.0)
 
 
-@njit(cache=True)
+@kernel
 def fractal(p, size, w, gain, seed):
     """Noise of ``size`` and of every size below it down to the footprint.
 
@@ -111,7 +112,7 @@ def fractal(p, size, w, gain, seed):
         size *= 0.5
 
 
-@njit(cache=True)
+@kernel
 def ridges(p, size, w, gain, sharpness, seed):
     """Thin branching lines (veins, cracks) of every size: 1 on a line, 0 away from it."""
     total, amplitude = 0.0, 1.0
@@ -131,20 +132,20 @@ def ridges(p, size, w, gain, sharpness, seed):
         size *= 0.5
 
 
-@njit(cache=True)
+@kernel
 def _pulse_integral(x, duty):
     whole = math.floor(x)
     return whole * duty + min(x - whole, duty)
 
 
-@njit(cache=True)
+@kernel
 def stripe(x, duty, w):
     """A wave of period 1 that is 1 on [0, duty) and 0 elsewhere, averaged over a width ``w``."""
     w = max(w, 1e-6)
     return (_pulse_integral(x + 0.5 * w, duty) - _pulse_integral(x - 0.5 * w, duty)) / w
 
 
-@njit(cache=True)
+@kernel
 def checker(x, y, w):
     """Unit squares of 0 and 1 in turn, averaged over a square of side ``w``."""
     a = 2.0 * stripe(0.5 * x, 0.5, 0.5 * w) - 1.0
@@ -152,7 +153,7 @@ def checker(x, y, w):
     return 0.5 - 0.5 * a * b
 
 
-@njit(cache=True)
+@kernel
 def cosine(x, w):
     """cos(2 pi x) averaged over a width ``w``, without the side lobes of the box."""
     if w >= 1.0:
@@ -161,19 +162,19 @@ def cosine(x, w):
     return math.cos(2.0 * math.pi * x) * math.sin(a) / a
 
 
-@njit(cache=True)
+@kernel
 def above(x, edge, w):
     """1 where ``x`` is above ``edge``, 0 below, with a ramp as wide as the footprint."""
     return min(max((x - edge) / max(w, 1e-9) + 0.5, 0.0), 1.0)
 
 
-@njit(cache=True)
+@kernel
 def within(x, lo, hi, w):
     """1 where ``x`` is between ``lo`` and ``hi``."""
     return above(x, lo, w) - above(x, hi, w)
 
 
-@njit(cache=True)
+@kernel
 def spots(p, cell, radius, w, seed):
     """Round spots, at most one per cell of a lattice: (coverage, random number of the spot).
 
@@ -197,7 +198,7 @@ def spots(p, cell, radius, w, seed):
     return mean + seen * (inside - mean), a
 
 
-@njit(cache=True)
+@kernel
 def cells(p, size, w, seed):
     """Random cells as of dried mud: (1 on the cracks and 0 inside, random number of the cell)."""
     seen = fade(size, w)
@@ -224,7 +225,7 @@ def cells(p, size, w, seed):
     return 0.18 + seen * (line - 0.18), 0.5 + seen * (name - 0.5)
 
 
-@njit(cache=True)
+@kernel
 def weave(u, v, pitch, w, seed):
     """A plain weave of threads ``pitch`` apart, with fibres: brightness about 1, in [0.5, 1.3].
 
@@ -247,7 +248,7 @@ def weave(u, v, pitch, w, seed):
     return 1.0 + seen * (shade - 1.0), 0.5 + seen * ((1.0 if over else 0.0) - 0.5)
 
 
-@njit(cache=True)
+@kernel
 def _glyph(h, i, j):
     """Whether dot (i, j) of a 5 x 7 character is ink: strokes of four bars and a diagonal."""
     if i < 0 or i > 4 or j < 0 or j > 6:
@@ -259,7 +260,7 @@ def _glyph(h, i, j):
     return 1.0 if ink else 0.0
 
 
-@njit(cache=True)
+@kernel
 def writing(u, v, height, length, w, seed):
     """Ink of lines of text-like marks in a made-up alphabet, in [0, 1].
 
