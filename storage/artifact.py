@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -38,6 +39,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from storage.difference import Difference
+    from storage.pruning import Pruned
     from storage.schema import Data
 
 REPOSITORY = "repository.icechunk"
@@ -307,6 +309,14 @@ class ArtifactRepository:
                         artifact=self.key,
                     ) from error
             return replace(target, names=(*target.names, name))
+
+    def prune(
+        self, *, keep: int = 0, spare: timedelta = timedelta(hours=1), dry_run: bool = False
+    ) -> Pruned:
+        """Drop versions that are neither current nor named; see :func:`storage.pruning.prune`."""
+        from storage.pruning import prune
+
+        return prune(self, keep=keep, spare=spare, dry_run=dry_run)
 
     # Inside
 

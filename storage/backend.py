@@ -67,7 +67,8 @@ def translated(
         folder: Where the artifact is kept.
         artifact: Its key.
         what: The variable (and rows) being read; empty where none is.
-        writing: Errors without a cause that we know then do not mean damage.
+        writing: Unknown errors of Icechunk then do not mean damage, and errors that are not from
+            the store pass.
     """
     try:
         yield
@@ -86,6 +87,9 @@ def _translate(
     import icechunk
     from zarr.errors import BaseZarrError
 
+    theirs = isinstance(error, (icechunk.IcechunkError, BaseZarrError))
+    if writing and not theirs:
+        return None  # it comes from whatever computes the data, and says itself what it is
     text = str(error)
     number = error.errno if isinstance(error, OSError) else None
     if found := _OS_ERROR.search(text):
@@ -98,11 +102,8 @@ def _translate(
             "to read it; nothing was changed.",
             artifact=artifact,
         )
-    theirs = isinstance(error, (icechunk.IcechunkError, BaseZarrError))
-    if writing:  # an OSError then comes from whatever computes the data, and says what it is
-        return (
-            StorageError(f"{artifact}: {first_line(text)}", artifact=artifact) if theirs else None
-        )
+    if writing:
+        return StorageError(f"{artifact}: {first_line(text)}", artifact=artifact)
     # A failed checksum is a ValueError, what a codec cannot decode a RuntimeError.
     if theirs or isinstance(error, (OSError, ValueError, RuntimeError)):
         return damaged(artifact, what, first_line(text))

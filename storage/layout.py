@@ -35,7 +35,7 @@ Guard = Callable[[str], AbstractContextManager[None]]
 DIGEST = "xxh3_128"
 """Attribute of every array: the hash of its values, from which the content hash is made."""
 _KINDS = "biufOUT"
-_SAMPLE_BYTES = 256 * 2**10
+_SAMPLE_BYTES, _STRIPS = 256 * 2**10, 4  # a sample, from as many places of the first block
 _WORTH_IT = 0.8  # compressed size, as a part of the plain size, below which compression pays
 
 
@@ -149,7 +149,10 @@ def _compressors(block: np.ndarray) -> tuple[Any, ...]:
 
     if dtype_name(block.dtype) == "str":
         return (BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),)
-    sample = np.ascontiguousarray(block).reshape(-1)[: _SAMPLE_BYTES // block.dtype.itemsize]
+    flat = np.ascontiguousarray(block).reshape(-1)
+    length = _SAMPLE_BYTES // _STRIPS // block.dtype.itemsize
+    starts = np.linspace(0, max(0, flat.size - length), _STRIPS).astype(np.int64)
+    sample = np.concatenate([flat[start : start + length] for start in starts])
     if sample.nbytes < 1024:
         return ()
     packed = blosc.compress(sample, b"lz4", 1, blosc.BITSHUFFLE)

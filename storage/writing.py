@@ -68,7 +68,8 @@ def _open(artifact: ArtifactRepository) -> tuple[icechunk.Repository, str]:
         places = (artifact.folder / f"repository.damaged-{n}" for n in range(1, 10_000))
         aside = next(place for place in places if not place.exists())
         _log.warning("%s It is set aside as %s.", error, aside.name)
-        artifact.repository.rename(aside)
+        with translated(artifact.folder, artifact.key):
+            artifact.repository.rename(aside)
         return _open_in_place(artifact)
 
 
