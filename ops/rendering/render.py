@@ -102,10 +102,9 @@ def _checked_device(splats: Splats) -> torch.device:
 
 
 def _check_cameras(cameras: Cameras) -> None:
-    focal = torch.stack([cameras.Ks[:, 0, 0], cameras.Ks[:, 1, 1]], dim=-1)
-    finite = torch.isfinite(cameras.viewmats).flatten(1).all(1)
-    finite &= torch.isfinite(cameras.Ks).flatten(1).all(1)
-    usable = (finite & (focal > 0).all(1)).tolist()
+    numbers = torch.cat([cameras.viewmats.flatten(1), cameras.Ks.flatten(1)], dim=1)
+    good = torch.isfinite(numbers).all(1) & (cameras.Ks[:, [0, 1], [0, 1]] > 0).all(1)
+    usable = good.tolist()
     for name, width, height, good in zip(
         cameras.names, cameras.widths, cameras.heights, usable, strict=True
     ):

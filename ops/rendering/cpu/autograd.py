@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass
 from typing import Any
 
@@ -154,6 +155,21 @@ def _background_planes(background: Tensor | None, width: int) -> tuple[Floats, i
     return planes.reshape(-1), height * padded, padded, 1
 
 
+@functools.cache
+def _gradient_kernels() -> tuple[Any, Any, int, int, int]:
+    """The kernels of the backward pass, which those who only draw need not compile."""
+    with announced("gradients"):
+        from ops.rendering.cpu import projection_backward, raster_backward
+
+    return (
+        raster_backward.raster_backward,
+        projection_backward.project_backward,
+        raster_backward.CHANNELS,
+        projection_backward.CHUNK,
+        projection_backward.CAMERA_GRADIENT,
+    )
+
+
 class _Draw(torch.autograd.Function):
     """Blending of one prepared view, with gradients for everything it was prepared from."""
 
@@ -207,14 +223,7 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        with announced("gradients"):
-            from ops.rendering.cpu.projection_backward import (
-                CAMERA_GRADIENT,
-                CHUNK,
-                project_backward,
-            )
-            from ops.rendering.cpu.raster_backward import CHANNELS, raster_backward
-
+        raster_backward, project_backward, CHANNELS, CHUNK, CAMERA_GRADIENT = _gradient_kernels()
         view: _View = ctx.view
         p, height, width = view.parameters, view.height, view.width
         image, transmittance, *_ = ctx.saved_tensors  # raises where one was changed in place

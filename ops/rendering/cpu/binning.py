@@ -26,7 +26,7 @@ from ops.rendering.cpu.projection import (
     MY,
     SLOPE,
 )
-from ops.rendering.cpu.spherical_harmonics import basis
+from ops.rendering.cpu.spherical_harmonics import color
 
 _f = np.float32
 TILE = 16  # pixels; a row of a tile is one vector
@@ -182,19 +182,11 @@ def pack_and_count(
         i = order[m]
         for k in range(FOOTPRINT):
             footprints[m, k] = all_footprints[i, k]
-        x = means[i, 0] - center[0]
-        y = means[i, 1] - center[1]
-        z = means[i, 2] - center[2]
-        inverse = _f(1) / math.sqrt(x * x + y * y + z * z)
-        basis(degree, x * inverse, y * inverse, z * inverse, bases)
-        total = _f(0)
-        for k in range(3):
-            value = bases[0] * sh0[i, k]
-            for j in range(1, (degree + 1) * (degree + 1)):
-                value += bases[j] * shN[i, 3 * (j - 1) + k]
-            value += _f(0.5)
-            total += value
-            channels[m, k] = max(value, _f(0))
+        red, green, blue = color(i, degree, means, center, sh0, shN, bases)
+        total = red + green + blue
+        channels[m, 0] = max(red, _f(0))
+        channels[m, 1] = max(green, _f(0))
+        channels[m, 2] = max(blue, _f(0))
         for k in range(n_features):
             channels[m, 3 + k] = features[i, k]
             total += features[i, k]

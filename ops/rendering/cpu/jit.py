@@ -10,6 +10,7 @@ import hashlib
 import importlib
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -54,11 +55,22 @@ def _cache_folder() -> str:
         folder = place / name
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            _forget_old(place)
             with tempfile.TemporaryFile(dir=folder):
                 return str(folder)
         except OSError:
             continue
     return tempfile.mkdtemp(prefix=name)
+
+
+def _forget_old(place: Path, keep: int = 5) -> None:
+    """Removes machine code of versions that were replaced long ago."""
+    try:
+        folders = sorted(place.glob("rendering-*"), key=lambda f: f.stat().st_mtime)
+    except OSError:  # another process is at it
+        return
+    for folder in folders[:-keep]:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 _folder: str | None = None
@@ -113,7 +125,7 @@ def scalar_helper(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @contextmanager
-def announced(what: str, after_s: float = 1.0) -> Iterator[None]:
+def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
     """Logs one line when the imports inside take long, which means that kernels are compiled."""
     message = "compiling the CPU renderer (%s), once per machine; this takes about 10 seconds ..."
     timer = threading.Timer(after_s, log.info, (message, what))

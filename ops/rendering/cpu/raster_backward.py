@@ -36,6 +36,7 @@ from ops.rendering.cpu.simd import (
     splat,
     store_sums,
     vabs,
+    vfill,
     vload,
     vmin,
     vneg,
@@ -134,9 +135,10 @@ def raster_backward(
                 log2_opacity = footprints[m, LOG2_OPACITY]
                 first_dy = py + _f(y0) - footprints[m, MY]
                 first_u = fnma(slope, first_dy, px - footprints[m, MX])
-                c0 = channels[m, 0]
-                c1 = channels[m, 1]
-                c2 = channels[m, 2]
+                first_channel = m * n_channels
+                c0 = vfill(channels, first_channel)
+                c1 = vfill(channels, first_channel + 1)
+                c2 = vfill(channels, first_channel + 2)
                 dy = first_dy
                 u = first_u
                 # Sums over the rows of q, q r and q r^2, with r counted from row y0.
@@ -172,11 +174,14 @@ def raster_backward(
                         g0 = fma(weight, v0, g0)
                         g1 = fma(weight, v1, g1)
                         g2 = fma(weight, v2, g2)
-                        for k in range(3, n_channels):
-                            v = vload(scratch, (2 + k) * PLANE + o)
-                            gc = fma(v, channels[m, k], gc)
-                            s = sums + k * TILE
-                            vstore(scratch, s, fma(weight, v, vload(scratch, s)))
+                        from_plane = 5 * PLANE + o
+                        to_sum = sums + 3 * TILE
+                        for c in range(first_channel + 3, first_channel + n_channels):
+                            v = vload(scratch, from_plane)
+                            gc = fma(v, vfill(channels, c), gc)
+                            vstore(scratch, to_sum, fma(weight, v, vload(scratch, to_sum)))
+                            from_plane += PLANE
+                            to_sum += TILE
                         R = fnma(weight, gc, vload(scratch, PLANE + o))
                         vstore(scratch, PLANE + o, R)
                         v_alpha_px = T * gc - R / (_f(1) - alpha)

@@ -35,6 +35,7 @@ from ops.rendering.cpu.simd import (
     select,
     splat,
     vabs,
+    vfill,
     vload,
     vmin,
     vneg,
@@ -124,6 +125,7 @@ def raster_forward(
                 ky = footprints[m, KY]
                 slope = splat(footprints[m, SLOPE])
                 log2_opacity = footprints[m, LOG2_OPACITY]
+                first_channel = m * n_channels
                 dy = py + _f(y0) - footprints[m, MY]
                 u = fnma(slope, dy, px - footprints[m, MX])
                 for y in range(y0, y1):
@@ -138,9 +140,11 @@ def raster_forward(
                         vstore(scratch, y * TILE, select(hit, after, T))
                         blended = both(hit, going_on)
                         weight = select(blended, alpha * T, _f(0))
-                        for k in range(n_channels):
-                            o = (2 + k) * PLANE + y * TILE
-                            vstore(scratch, o, fma(weight, channels[m, k], vload(scratch, o)))
+                        o = 2 * PLANE + y * TILE
+                        for c in range(first_channel, first_channel + n_channels):
+                            value = fma(weight, vfill(channels, c), vload(scratch, o))
+                            vstore(scratch, o, value)
+                            o += PLANE
                         if with_median:
                             half = both(ge(T, _f(0.5)), gt(_f(0.5), next_T))
                             o = PLANE + y * TILE

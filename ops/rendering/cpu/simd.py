@@ -120,6 +120,7 @@ _EXP2 = (
     1.0,
 )
 
+
 fma = _elementwise(3, lambda b, x, y, z: _call(b, "llvm.fma.v16f32", _VF, [x, y, z]), f32x16)
 """x * y + z, rounded once."""
 fnma = _elementwise(
@@ -262,6 +263,19 @@ def vload(typingctx: Any, array: Any, index: Any) -> Any:
         value = builder.load(_pointer(context, builder, signature, arguments))
         value.align = 4
         return value
+
+    return f32x16(array, index), codegen
+
+
+@_intrinsic
+def vfill(typingctx: Any, array: Any, index: Any) -> Any:
+    """One number, at a flat index of a C-contiguous float32 array, in all lanes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        array = context.make_array(signature.args[0])(context, builder, arguments[0])
+        at = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        value = builder.load(builder.gep(array.data, [at]))
+        return _broadcast(context, builder, value, types.float32)
 
     return f32x16(array, index), codegen
 

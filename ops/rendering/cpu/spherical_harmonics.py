@@ -5,6 +5,7 @@ Real spherical harmonics up to degree 3 in the order and with the signs of 3DGS 
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -45,6 +46,25 @@ def basis(degree: int, x: Any, y: Any, z: Any, out: Any) -> None:
         out[13] = x * (C3C0 - C3C * z * z)
         out[14] = C3B * z * (x * x - y * y)
         out[15] = -C3A * x * (x * x - _f(3) * y * y)
+
+
+@scalar_helper
+def color(i: int, degree: int, means: Any, center: Any, sh0: Any, shN: Any, bases: Any) -> Any:
+    """Red, green and blue of Gaussian i seen from ``center``, before they are cut at 0."""
+    x = means[i, 0] - center[0]
+    y = means[i, 1] - center[1]
+    z = means[i, 2] - center[2]
+    inverse = _f(1) / _f(math.sqrt(x * x + y * y + z * z))
+    basis(degree, x * inverse, y * inverse, z * inverse, bases)
+    red = bases[0] * sh0[i, 0] + _f(0.5)
+    green = bases[0] * sh0[i, 1] + _f(0.5)
+    blue = bases[0] * sh0[i, 2] + _f(0.5)
+    for k in range(1, (degree + 1) * (degree + 1)):
+        o = 3 * (k - 1)
+        red += bases[k] * shN[i, o]
+        green += bases[k] * shN[i, o + 1]
+        blue += bases[k] * shN[i, o + 2]
+    return red, green, blue
 
 
 @scalar_helper

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import subprocess
 import sys
 import time
@@ -59,6 +60,17 @@ def test_any_changed_file_gives_another_folder(tmp_path, monkeypatch):
     assert jit._cache_folder() == before
     (tmp_path / "simd.py").write_text("a = 2")
     assert jit._cache_folder() != before
+
+
+def test_folders_of_old_versions_are_removed(tmp_path, monkeypatch):
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    for i in range(9):
+        (tmp_path / "simd.py").write_text(f"a = {i}")
+        newest = Path(jit._cache_folder())
+        os.utime(newest, (i, i))
+    left = list(newest.parent.glob("rendering-*"))
+    assert 5 <= len(left) <= 6
+    assert newest in left
 
 
 def test_compiling_is_announced_when_it_takes_long(caplog):
