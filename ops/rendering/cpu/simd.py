@@ -104,7 +104,9 @@ def _exp2(builder: Any, x: Any) -> Any:
     fraction = builder.fsub(x, builder.fsub(shifted, magic))
     power = _constant(_EXP2[0])
     for coefficient in _EXP2[1:]:
-        power = _call(builder, "llvm.fma.v16f32", _VF, [power, fraction, _constant(coefficient)])
+        power = _call(
+            builder, "llvm.fmuladd.v16f32", _VF, [power, fraction, _constant(coefficient)]
+        )
     exponent = builder.shl(builder.bitcast(shifted, _VI), ir.Constant(_VI, [23] * LANES))
     return builder.bitcast(builder.add(builder.bitcast(power, _VI), exponent), _VF)
 
@@ -121,12 +123,12 @@ _EXP2 = (
 )
 
 
-fma = _elementwise(3, lambda b, x, y, z: _call(b, "llvm.fma.v16f32", _VF, [x, y, z]), f32x16)
-"""x * y + z, rounded once."""
+fma = _elementwise(3, lambda b, x, y, z: _call(b, "llvm.fmuladd.v16f32", _VF, [x, y, z]), f32x16)
+"""x * y + z; rounded once where the machine can, which is settled for all kernels alike."""
 fnma = _elementwise(
-    3, lambda b, x, y, z: _call(b, "llvm.fma.v16f32", _VF, [b.fneg(x), y, z]), f32x16
+    3, lambda b, x, y, z: _call(b, "llvm.fmuladd.v16f32", _VF, [b.fneg(x), y, z]), f32x16
 )
-"""z - x * y, rounded once."""
+"""z - x * y, rounded like :func:`fma`."""
 vmin = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y), f32x16)
 vneg = _elementwise(1, lambda b, x: b.fneg(x), f32x16)
 vabs = _elementwise(1, lambda b, x: _call(b, "llvm.fabs.v16f32", _VF, [x]), f32x16)
