@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -48,3 +50,15 @@ def _splats(count: int, seed: int = 0, degree: int = 1) -> xr.Dataset:
 def splats() -> Callable[..., xr.Dataset]:
     """Random splats: ``splats(count, seed=0, degree=1)``."""
     return _splats
+
+
+@pytest.fixture(scope="session")
+def writer_module() -> ModuleType:
+    """The script ``writer_process.py``: its ``SCHEMA`` and ``data(seed, rows)``."""
+    file = Path(__file__).with_name("writer_process.py")
+    spec = importlib.util.spec_from_file_location("writer_process", file)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

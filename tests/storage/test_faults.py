@@ -12,7 +12,7 @@ import dask.array as da
 import numpy as np
 import pytest
 
-from storage import backend, layout
+from storage import backend, layout, writing
 from storage.artifact import ArtifactRepository
 from storage.errors import (
     DamagedError,
@@ -144,24 +144,20 @@ def test_one_damaged_version_does_not_hide_the_others(written, splats, caplog):
 
 
 @pytest.mark.parametrize("lazy", [False, True])
-def test_a_file_size_limit_leaves_what_was_there(tmp_path, lazy):
+def test_a_file_size_limit_leaves_what_was_there(tmp_path, writer_module, lazy):
     """Stands in for a full disk where none can be mounted: the same error, at the same place."""
-
-    def run(first: int, rows: int, *more: str) -> subprocess.CompletedProcess[str]:
-        numbers = [str(n) for n in (first, first, rows)]
-        command = [sys.executable, str(WRITER), str(tmp_path), "a/b", *numbers, *more]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
-    assert run(1, 1000).returncode == 0
     artifact = Store(tmp_path).artifact("a/b")
+    artifact.write(writer_module.data(1, 1000), writer_module.SCHEMA, Provenance(code="1"))
     before = set(artifact.repository.rglob("*"))
-    done = run(2, 500_000, "--limit", "1000000", *(["--lazy"] if lazy else []))
+    command = [sys.executable, str(WRITER), str(tmp_path), "a/b", "2", "2", "500000"]
+    command += ["--limit", "1000000", *(["--lazy"] if lazy else [])]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 1, done.stderr
     assert "store-full a/b: " in done.stdout
     assert "Free some space, then run again" in done.stdout
     assert set(artifact.repository.rglob("*")) == before
-    assert artifact.verify().provenance.code == "seed-1"
-    assert run(2, 500_000).returncode == 0
+    assert artifact.verify().provenance.code == "1"
+    artifact.write(writer_module.data(2, 500_000), writer_module.SCHEMA, Provenance(code="2"))
     assert artifact.verify().tag == "v2"
 
 
@@ -279,3 +275,22 @@ def test_interruption_leaves_the_last_version(artifact, splats, monkeypatch):
         artifact.write(splats(1000, seed=1), SPLATS, MADE)
     assert set(artifact.repository.rglob("*")) == before
     assert artifact.current().tag == "v1"
+
+
+def test_death_between_the_tag_and_the_move(artifact, splats, monkeypatch):
+    """The new version is complete but not current; it can be restored, and numbering goes on."""
+    artifact.write(splats(10), SPLATS, MADE)
+
+    def die(*_args: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(writing, "move_main", die)
+        with pytest.raises(KeyboardInterrupt):
+            artifact.write(splats(10, seed=1), SPLATS, Provenance(code="b"))
+    assert [(v.tag, v.current) for v in artifact.history()] == [("v1", True), ("v2", False)]
+    assert_same(artifact.open(), splats(10))
+    assert artifact.write(splats(10, seed=2), SPLATS, MADE).tag == "v3"
+    found = artifact.find(Provenance(code="b").recipe)
+    artifact.set_current(found.tag)
+    assert_same(artifact.open(), splats(10, seed=1))

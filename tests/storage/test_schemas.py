@@ -179,6 +179,28 @@ class TestCapture(ArtifactContract):
         return tree
 
 
+class TestStructure(ArtifactContract):
+    schema = schemas.STRUCTURE
+
+    def example(self, seed: int) -> xr.DataTree:
+        r = rng(seed)
+        lenses = xr.Dataset(
+            {
+                "camtoworlds": (("view", "world_xyzw", "camera_xyzw"), r.random((3, 4, 4))),
+                "names": ("view", ["a", "b", "c"]),
+                "models": ("view", ["pinhole", "opencv", "opencv_fisheye"]),
+                "widths": ("view", np.array([4, 5, 6])),
+                "heights": ("view", np.array([4, 5, 6])),
+                "focals": (("view", "focal"), r.random((3, 2))),
+                "centers": (("view", "center"), r.random((3, 2))),
+                "distortions": (("view", "coefficient"), r.random((3, 4))),
+            }
+        )
+        tree = xr.DataTree.from_dict({"cameras": lenses, "points": points(seed)})
+        tree.attrs = {"notes": []}
+        return tree
+
+
 class TestTraining(ArtifactContract):
     schema = schemas.TRAINING
 
