@@ -1,7 +1,7 @@
 """From stages to Dagster assets: one per stage and scene."""
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import dagster as dg
@@ -13,7 +13,7 @@ from assets.process import die_with_parent
 from assets.produce import Outcome, produce
 from assets.scenes import Scene, all_scenes
 from assets.settings import as_json
-from assets.stage import Stage
+from assets.stage import Check, Stage
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
 from storage.home import Home
@@ -88,23 +88,13 @@ def _run(
             raise scene
         told = progress.StepProgress(full, context)
         outcome = produce(scene, stage, home, told, say, force)
-        checks = [
-            dg.AssetCheckResult(
-                check_name=name,
-                passed=verdict.passed,
-                severity=dg.AssetCheckSeverity.WARN,
-                description=verdict.message,
-                metadata=dict(verdict.numbers),
-            )
-            for name, check in stage.checks.items()
-            for verdict in [check(outcome.tree, *outcome.inputs)]
-        ]
     except USER_ERRORS as error:
         raise dg.Failure(
             description=str(error),
             metadata={"bad input": isinstance(error, InputError)},
             allow_retries=False,
         ) from error
+    checks = [_checked(name, check, outcome) for name, check in stage.checks.items()]
     for check in checks:
         if not check.passed:
             progress.tell({"say": f"[yellow]![/] {full}: {check.description}"})
@@ -114,6 +104,21 @@ def _run(
         data_version=dg.DataVersion(outcome.version.content_hash),
         metadata=_metadata(stage, scene_name, outcome),
         check_results=checks,
+    )
+
+
+def _checked(name: str, check: Callable[..., Check], outcome: Outcome) -> dg.AssetCheckResult:
+    """The verdict of one check; one that fails to judge says so, and the artifact stays."""
+    try:
+        verdict = check(outcome.tree, *outcome.inputs)
+    except Exception as error:
+        verdict = Check(False, {}, f"the check itself failed: {type(error).__name__}: {error}")
+    return dg.AssetCheckResult(
+        check_name=name,
+        passed=verdict.passed,
+        severity=dg.AssetCheckSeverity.WARN,
+        description=verdict.message,
+        metadata=dict(verdict.numbers),
     )
 
 

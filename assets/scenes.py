@@ -18,6 +18,7 @@ from ops.errors import InputError
 from storage.home import Home
 
 DEMO = "demo"
+DEMO_TABLES = {"train": {"preset": "preview"}}  # trained within minutes on a laptop
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
 
@@ -95,6 +96,8 @@ def load_scene(file: Path, known_sections: frozenset[str]) -> Scene:
     source = resolve(Source, table, Section("source", file))
     if source.kind != "demo" and not source.path:
         raise InputError(f"{Section('source', file).place()}: path is missing; name the folder")
+    if source.kind == "demo":
+        tables = {**tables, "train": {**DEMO_TABLES["train"], **tables.get("train", {})}}
     return Scene(check_name(file.stem), source, tables, file)
 
 
@@ -103,7 +106,7 @@ def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | 
 
     The built-in scene is always there; a file ``demo.toml`` only changes its settings.
     """
-    found: dict[str, Scene | InputError] = {DEMO: Scene(DEMO, Source(kind="demo"))}
+    found: dict[str, Scene | InputError] = {DEMO: Scene(DEMO, Source(kind="demo"), DEMO_TABLES)}
     for file in sorted(home.scenes.glob("*.toml")):
         try:
             found[file.stem] = load_scene(file, known_sections)
