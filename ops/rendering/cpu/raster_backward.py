@@ -24,6 +24,7 @@ from ops.rendering.cpu.jit import kernel
 from ops.rendering.cpu.projection import KX, KY, LOG2_MIN_ALPHA, LOG2_OPACITY, LOG2E, MX, MY, SLOPE
 from ops.rendering.cpu.raster_forward import CHECK_EVERY, MAX_ALPHA, PLANE, STOP
 from ops.rendering.cpu.simd import (
+    aligned_empty,
     any_lane,
     both,
     exp2,
@@ -86,7 +87,7 @@ def raster_backward(
     n_features = v_features.shape[2]
     padded = image.shape[2]
     # Scratch of one tile: transmittance, R, gradient of each channel; and a row per channel to sum.
-    scratch = np.empty((2 + n_channels) * PLANE + n_channels * TILE, np.float32)
+    scratch = aligned_empty((2 + n_channels) * PLANE + n_channels * TILE)
     sums = (2 + n_channels) * PLANE
     for tile in range(part, n_tiles, parts):
         tile_y = tile // across

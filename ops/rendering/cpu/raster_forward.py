@@ -24,6 +24,7 @@ from ops.rendering.cpu.projection import (
     SLOPE,
 )
 from ops.rendering.cpu.simd import (
+    aligned_empty,
     any_lane,
     both,
     exp2,
@@ -98,7 +99,7 @@ def raster_forward(
     padded = image.shape[2]
     with_median = median.shape[0] > 0
     # Scratch of a tile: transmittance (negative once a pixel is finished), median depth, channels.
-    scratch = np.empty((2 + n_channels) * PLANE, np.float32)
+    scratch = aligned_empty((2 + n_channels) * PLANE)
     for tile in range(part, n_tiles, parts):
         tile_y = tile // across
         tile_x = tile - tile_y * across

@@ -23,6 +23,8 @@ from numba.core.typing import signature as typing_signature
 from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
+from ops.rendering.cpu.jit import helper
+
 LANES = 16
 
 _F32 = ir.FloatType()
@@ -316,3 +318,12 @@ _register_operator(operator.add, lambda b, x, y: b.fadd(x, y))
 _register_operator(operator.sub, lambda b, x, y: b.fsub(x, y))
 _register_operator(operator.mul, lambda b, x, y: b.fmul(x, y))
 _register_operator(operator.truediv, lambda b, x, y: b.fdiv(x, y))
+
+
+@helper
+def aligned_empty(size: int) -> Any:
+    """An uninitialised float32 array that starts at a cache line, so that no vector spans two."""
+    raw = np.empty(size + LANES, np.float32)
+    past = (raw.ctypes.data // 4) % LANES
+    start = (LANES - past) % LANES
+    return raw[start : start + size]
