@@ -55,24 +55,19 @@ def write_tree(store: Store, data: Data, schema: Schema, artifact: str, **root: 
     Raises:
         SchemaError: A value is not allowed.
     """
-
     digests: dict[str, str] = {}
     attrs: dict[str, dict[str, Any]] = {}
-    top = zarr.create_group(store)
     for path, dataset in groups_of(data):
-        here = schema_at(schema, path)
-        group = top if not path else top.create_group(path.rstrip("/"))
-        arrays = _write_group(group, dataset, here, f"{artifact}:{path}" if path else artifact)
+        here, where = schema_at(schema, path), f"{artifact}:{path}" if path else artifact
+        group = zarr.create_group(store, path=path)
+        arrays = _write_group(group, dataset, here, where)
         digests |= {f"{path}{name}": str(array.attrs[DIGEST]) for name, array in arrays.items()}
         attrs[path] = content_attrs(dataset.attrs, artifact)
         marks: dict[str, Any] = {"schema": here.name, "schema_version": here.version}
-        if not path:
-            continue
         group.update_attributes(attrs[path] | _coordinates(dataset) | {"splatworks": marks})
     digest = combine(digests, attrs, schema)
     marks = {"schema": schema.name, "schema_version": schema.version, "content_hash": digest}
-    top_dataset = next(dataset for path, dataset in groups_of(data) if not path)
-    top.update_attributes(attrs[""] | _coordinates(top_dataset) | {"splatworks": marks} | root)
+    zarr.open_group(store).update_attributes({"splatworks": marks} | root)
     return digest
 
 
@@ -118,7 +113,6 @@ def _create(
     block: np.ndarray,
     artifact: str,
 ) -> zarr.Array:
-
     if variable.dtype.kind not in _KINDS:
         raise SchemaError(
             artifact=artifact,
@@ -146,7 +140,6 @@ def _create(
 
 def _compressors(block: np.ndarray) -> tuple[Any, ...]:
     """The codec that a sample of the data asks for; none where it would hardly shrink."""
-
     if dtype_name(block.dtype) == "str":
         return (BloscCodec(cname="zstd", clevel=1, shuffle="noshuffle"),)
     flat = np.ascontiguousarray(block).reshape(-1)
@@ -166,7 +159,6 @@ def read_tree(store: Store, guard: Guard) -> xr.DataTree:
 
     The attributes ``splatworks`` and ``provenance`` of the root say what the tree is.
     """
-
     with guard(""):
         top = zarr.open_group(store, mode="r")
         groups = [("", top), *((p, m) for p, m in top.members(None) if isinstance(m, zarr.Group))]
