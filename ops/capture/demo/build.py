@@ -9,8 +9,8 @@ import numpy as np
 
 from ops.capture.demo.shapes import BALL, BLOCK, LATHE, PLANE, RING
 
-Vec = Sequence[float]
 Array = np.ndarray
+Vec = Sequence[float] | Array
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,18 +165,28 @@ class Builder:
     ) -> None:
         """A box of full ``size``; ``dims`` lets it dim the ambient light of its neighbours."""
         half = np.asarray(size, float) / 2
-        i = self._add(
-            BLOCK, material, center, rotation, (1, 1, 1), half, _box(*half), True
-        )
+        i = self._add(BLOCK, material, center, rotation, (1, 1, 1), half, _box(*half), True)
         if dims:
             self.blocks.append(i)
 
     def ring(
-        self, material: Material, center: Vec, major: float, minor: float, rotation: Array | None = None
+        self,
+        material: Material,
+        center: Vec,
+        major: float,
+        minor: float,
+        rotation: Array | None = None,
     ) -> None:
         """A torus about its z axis."""
         self._add(
-            RING, material, center, rotation, (1, 1, 1), (major, minor), _box(major + minor, major + minor, minor), False
+            RING,
+            material,
+            center,
+            rotation,
+            (1, 1, 1),
+            (major, minor),
+            _box(major + minor, major + minor, minor),
+            False,
         )
 
     def lathe(

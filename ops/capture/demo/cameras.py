@@ -18,7 +18,7 @@ from ops.errors import InputError
 # Rounds of the table: share of the views, radii along x and y, height, and how far from the middle
 # of the table a view may look. The last round is near the walls and shows more of the room.
 _ROUNDS = (
-    (0.36, 1.42, 1.36, 1.14, 0.06),
+    (0.36, 1.5, 1.42, 1.16, 0.06),
     (0.28, 1.12, 1.08, 1.66, 0.06),
     (0.36, 2.02, 1.62, 1.45, 0.30),
 )
@@ -34,9 +34,7 @@ def _check(settings: DemoSettings) -> None:
     ):
         found = getattr(settings, name)
         if not low <= found <= high:
-            raise InputError(
-                f"demo settings: {name} should be from {low} to {high}, found {found}"
-            )
+            raise InputError(f"demo settings: {name} should be from {low} to {high}, found {found}")
 
 
 def _round_sizes(total: int) -> list[int]:

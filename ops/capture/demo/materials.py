@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Array, Vec, kernel
 from ops.capture.demo.surroundings import (
     book,
     cloth,
@@ -36,7 +36,6 @@ from ops.capture.demo.textures import (
     spots,
     stripe,
     uniform,
-    weave,
     within,
 )
 
@@ -46,7 +45,7 @@ FRUIT, ICING, PAPER_LAMP, BRASS, GLOBE, YARN = range(18, 24)
 
 
 @kernel
-def _marble(m, p, n, w):
+def _marble(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Veins of size s0 and smaller in a clouded stone."""
     seed = m[16]
     bend = 0.5 * m[10] * fractal(p, 1.5 * m[10], w, 0.55, seed)
@@ -59,7 +58,7 @@ def _marble(m, p, n, w):
 
 
 @kernel
-def _glaze(m, p, n, w):
+def _glaze(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Stoneware glaze: mottling of size s0, iron specks of size s1, crackle of size s2."""
     seed = m[16]
     mottle = fractal(p, m[10], w, 0.7, seed)
@@ -77,7 +76,7 @@ def _glaze(m, p, n, w):
 
 
 @kernel
-def _porcelain(m, p, n, w):
+def _porcelain(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """White ware painted in B: rings of period s0 along z (or the radius where flat), petals
     around, s1 of them."""
     seed = m[16]
@@ -103,7 +102,7 @@ def _porcelain(m, p, n, w):
 
 
 @kernel
-def _leaf(m, p, n, w):
+def _leaf(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A leaf along x of half length s0: midrib, side veins and the net between them."""
     seed = m[16]
     f = w / m[10]
@@ -119,7 +118,7 @@ def _leaf(m, p, n, w):
 
 
 @kernel
-def _straw(m, p, n, w):
+def _straw(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A coil of straw about z of radii s0 (major) and s1 (minor), bound by a wrapping strip."""
     seed = m[16]
     rho = math.hypot(p[0], p[1])
@@ -137,7 +136,7 @@ def _straw(m, p, n, w):
 
 
 @kernel
-def _chequer(m, p, n, w):
+def _chequer(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Inlaid squares of side s0, light and dark wood, with fine lines around each."""
     seed = m[16]
     u, v = flat(p, n)
@@ -145,9 +144,7 @@ def _chequer(m, p, n, w):
     dark = checker(a, b, w / m[10])
     fibre = fractal((0.1 * p[0], p[1], p[2]), 0.012, w, 0.85, seed)
     fibre2 = fractal((p[0], 0.1 * p[1], p[2]), 0.012, w, 0.85, seed + 1)
-    c = mix(
-        times(colour(m, 0), 1.0 + 0.25 * fibre), times(colour(m, 1), 1.0 + 0.4 * fibre2), dark
-    )
+    c = mix(times(colour(m, 0), 1.0 + 0.25 * fibre), times(colour(m, 1), 1.0 + 0.4 * fibre2), dark)
     i, j = a - math.floor(a) - 0.5, b - math.floor(b) - 0.5
     inset = 0.5 - max(abs(i), abs(j))
     f = max(w / m[10], 0.004)
@@ -157,18 +154,17 @@ def _chequer(m, p, n, w):
 
 
 @kernel
-def _wax(m, p, n, w):
+def _wax(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Candle wax that glows towards its top at s0."""
     seed = m[16]
     run = fractal((p[0], p[1], 0.25 * p[2]), 0.02, w, 0.75, seed)
     bubble = spots(p, 0.0035, 0.3, w, seed + 1)[0]
     glow = math.exp((p[2] - m[10]) / 0.03)
-    c = mix(times(colour(m, 0), 1.0 + 0.12 * run - 0.2 * bubble), colour(m, 1), 0.7 * glow)
-    return c
+    return mix(times(colour(m, 0), 1.0 + 0.12 * run - 0.2 * bubble), colour(m, 1), 0.7 * glow)
 
 
 @kernel
-def _ball_stripes(m, p, n, w):
+def _ball_stripes(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A toy ball of radius s0: wedges of colour, caps and printed stars."""
     seed = m[16]
     rho = max(math.hypot(p[0], p[1]), 1e-5)
@@ -188,7 +184,7 @@ def _ball_stripes(m, p, n, w):
 
 
 @kernel
-def _fruit(m, p, n, w):
+def _fruit(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Fruit skin: ground A, blush B of size s0, pores C of size s1."""
     seed = m[16]
     blush = fractal((p[0], p[1], 0.4 * p[2]), m[10], w, 0.65, seed)
@@ -196,11 +192,11 @@ def _fruit(m, p, n, w):
     c = mix(colour(m, 0), colour(m, 1), 0.45 + 1.1 * blush + 0.2 * streak)
     pore = spots(p, m[11], 0.36, w, seed + 2)[0]
     c = mix(c, colour(m, 2), 0.55 * pore)
-    return times(c, (1.0 - 0.2 * cells(p, 0.0016, w, seed + 3)[0]) * (1.0 + 0.08 * streak))
+    return times(c, (1.0 - 0.12 * cells(p, 0.0011, w, seed + 3)[0]) * (1.0 + 0.08 * streak))
 
 
 @kernel
-def _icing(m, p, n, w):
+def _icing(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Dough A below, icing B above a wavy edge, sprinkles of many colours on it."""
     seed = m[16]
     crumb = fractal(p, 0.012, w, 0.85, seed)
@@ -210,18 +206,24 @@ def _icing(m, p, n, w):
     iced = above(p[2], edge, max(w, 0.0006))
     icing = times(colour(m, 1), 1.0 + 0.1 * fractal(p, 0.01, w, 0.85, seed + 4))
     for k in range(2):
-        q = (p[0] + 0.37 * p[1], 0.45 * p[1] - 0.2 * p[0], p[2]) if k == 0 else (
-            0.45 * p[0] - 0.1 * p[1], p[1] + 0.3 * p[0], p[2] + 0.1)
+        q = (
+            (p[0] + 0.37 * p[1], 0.45 * p[1] - 0.2 * p[0], p[2])
+            if k == 0
+            else (0.45 * p[0] - 0.1 * p[1], p[1] + 0.3 * p[0], p[2] + 0.1)
+        )
         seen, key = spots(q, 0.0085, 0.4, w, seed + 5 + k)
         hue = 6.2832 * key * 3.0
-        tint = (0.5 + 0.45 * math.cos(hue), 0.5 + 0.45 * math.cos(hue - 2.1),
-                0.5 + 0.45 * math.cos(hue + 2.1))
+        tint = (
+            0.5 + 0.45 * math.cos(hue),
+            0.5 + 0.45 * math.cos(hue - 2.1),
+            0.5 + 0.45 * math.cos(hue + 2.1),
+        )
         icing = mix(icing, tint, seen)
     return mix(dough, icing, iced)
 
 
 @kernel
-def _paper_lamp(m, p, n, w):
+def _paper_lamp(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A paper lantern of radius s0 with ribs; it shines."""
     h = math.asin(min(max(p[2] / m[10], -1.0), 1.0))
     rib = stripe(h / 0.16, 0.09, w / m[10] / 0.16)
@@ -231,7 +233,7 @@ def _paper_lamp(m, p, n, w):
 
 
 @kernel
-def _brass(m, p, n, w):
+def _brass(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Turned metal: fine grooves around z, and tarnish."""
     seed = m[16]
     rho = math.hypot(p[0], p[1])
@@ -242,7 +244,7 @@ def _brass(m, p, n, w):
 
 
 @kernel
-def _globe(m, p, n, w):
+def _globe(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A globe of radius s0 of a world that is not ours: land with coasts of every size."""
     seed = m[16]
     f = w / m[10]
@@ -260,7 +262,7 @@ def _globe(m, p, n, w):
 
 
 @kernel
-def _yarn(m, p, n, w):
+def _yarn(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A ball of yarn: three windings about slanted axes, each shown where it lies on top."""
     seed = m[16]
     level = fractal(p, 1.2 * m[10], w, 0.5, seed)
@@ -280,7 +282,7 @@ def _yarn(m, p, n, w):
 
 
 @kernel
-def albedo(m, p, n, w):
+def albedo(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Linear RGB of a material at a point of its texture frame (colour of the glow for lamps)."""
     kind = int(m[0])
     if kind < MARBLE:

@@ -12,7 +12,7 @@ import numpy as np
 from numba import config
 
 from ops.cameras import Cameras
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Vec, kernel
 from ops.capture.demo.model import Scene
 from ops.capture.demo.scene import demo_scene
 from ops.capture.demo.shading import radiance, soft_light
@@ -47,7 +47,7 @@ class _Buffers(NamedTuple):
 
 
 @kernel
-def _ray(view, x, y):
+def _ray(view: Array, x: float, y: float) -> tuple[Vec, float]:
     """Unit world direction through image point (x, y), and the cosine to the optical axis."""
     a, b = (x - view[14]) / view[12], (y - view[15]) / view[13]
     s = 1.0 / math.sqrt(a * a + b * b + 1.0)
@@ -60,7 +60,7 @@ def _ray(view, x, y):
 
 
 @kernel
-def _centres(scene, view, y, out):
+def _centres(scene: Scene, view: Array, y: int, out: _Buffers) -> None:
     """Exact values at the pixel centres of a row, and the soft light there."""
     eye = (view[9], view[10], view[11])
     for x in range(out.depth.shape[1]):
@@ -79,7 +79,9 @@ def _centres(scene, view, y, out):
 
 
 @kernel
-def _known_light(scene, out, i, p, n, w, x, y):
+def _known_light(
+    scene: Scene, out: _Buffers, i: int, p: Vec, n: Vec, w: float, x: int, y: int
+) -> Vec:
     """Soft light from a pixel centre nearby that lies on the same surface, or traced."""
     best, by, bx = (4.0 * w) ** 2, -1, -1
     if out.object[y, x] == scene.objects[i]:  # most often it is the pixel's own
@@ -101,7 +103,9 @@ def _known_light(scene, out, i, p, n, w, x, y):
 
 
 @kernel
-def _mean(scene, view, out, x, y, side, pixel):
+def _mean(
+    scene: Scene, view: Array, out: _Buffers, x: int, y: int, side: int, pixel: float
+) -> tuple[Vec, bool]:
     """Mean of side x side samples over a pixel: (rgb, whether it needs more of them).
 
     ``pixel`` is the spacing, in pixels, that textures are filtered for.
@@ -135,7 +139,7 @@ def _mean(scene, view, out, x, y, side, pixel):
 
 
 @kernel
-def _colours(scene, view, side, coarse, y, out):
+def _colours(scene: Scene, view: Array, side: int, coarse: int, y: int, out: _Buffers) -> None:
     """Colours of a row: few samples where a pixel and its neighbours show one smooth surface."""
     height, width = out.depth.shape
     for x in range(width):
@@ -169,9 +173,7 @@ def _view_row(cameras: Cameras, index: int) -> Array:
     matrix = cameras.viewmats[index].detach().cpu().double().numpy()
     K = cameras.Ks[index].detach().cpu().double().numpy()
     R = matrix[:3, :3].T
-    return np.concatenate(
-        [R.ravel(), -R @ matrix[:3, 3], [K[0, 0], K[1, 1], K[0, 2], K[1, 2]]]
-    )
+    return np.concatenate([R.ravel(), -R @ matrix[:3, 3], [K[0, 0], K[1, 1], K[0, 2], K[1, 2]]])
 
 
 def _check_inside(scene: Scene, eye: Array, name: str) -> None:
@@ -185,7 +187,7 @@ def _check_inside(scene: Scene, eye: Array, name: str) -> None:
 
 
 @kernel
-def _middle(scene, view, x, y, point):
+def _middle(scene: Scene, view: Array, x: float, y: float, point: Array) -> None:
     d, _ = _ray(view, x, y)
     _, t = nearest(scene, (view[9], view[10], view[11]), d)
     point[0], point[1], point[2] = along((view[9], view[10], view[11]), d, t)
@@ -240,10 +242,13 @@ def render_demo(
     side = math.isqrt(samples) if samples > 0 else 0
     if side < 2 or side * side != samples:
         raise InputError(
-            f"demo scene: samples should be a square number, 4 or more (4, 9, 16, ...), found {samples}"
+            "demo scene: samples should be a square number, 4 or more (4, 9, 16, ...), "
+            f"found {samples}"
         )
     coarse = (side + 1) // 2
-    with ThreadPoolExecutor(threads or config.NUMBA_NUM_THREADS) as pool:
+    with ThreadPoolExecutor(
+        threads or config.NUMBA_NUM_THREADS  # type: ignore[attr-defined]
+    ) as pool:
         for index, name in enumerate(cameras.names):
             moment = time if cameras.times is None else cameras.times[index]
             scene, _ = demo_scene(seed, moment)

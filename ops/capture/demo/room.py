@@ -12,12 +12,8 @@ PANES = [
     (y, y + 0.77, z, z + 0.62) for z in (0.95, 1.63) for y in (-0.2, 0.63)
 ]  # y0, y1, z0, z1 in the plane x = -2.6
 
-OAK = Material(
-    kind=kinds.WOOD, colors=("#c99c6a", "#9c6c3e", "#4a2e1a"), sizes=(0.022,), seed=1
-)
-WALNUT = Material(
-    kind=kinds.WOOD, colors=("#a8743f", "#6d4223", "#2c190d"), sizes=(0.016,), seed=2
-)
+OAK = Material(kind=kinds.WOOD, colors=("#c99c6a", "#9c6c3e", "#4a2e1a"), sizes=(0.022,), seed=1)
+WALNUT = Material(kind=kinds.WOOD, colors=("#a8743f", "#6d4223", "#2c190d"), sizes=(0.016,), seed=2)
 WHITE = Material(kind=kinds.PLASTER, colors=("#efe9dc", "#e2dac8", "#b8ad98"), sizes=(0.06, 0.05))
 BRASS = Material(kind=kinds.BRASS, colors=("#d8a94e", "#8d6428"), gloss=0.8, seed=3)
 TERRACOTTA = Material(
@@ -75,13 +71,13 @@ def shell(b: Builder) -> None:
         b.box(OAK.but(seed=13), (0, y, HIGH[2] - 0.05), (5.2, 0.12, 0.1))
     b.start("wall")
     paper = Material(
-        kind=kinds.WALL, colors=("#8fa590", "#b9c6ae", "#e9e2d2"), sizes=(0.92, 0.2), seed=14
+        kind=kinds.WALL, colors=("#8fa590", "#b9c6ae", "#e9e2d2"), sizes=(0.92, 0.24), seed=14
     )
     warm = paper.but(colors=("#c9a27e", "#dcc09c", "#e9e2d2"), seed=15)
-    for side, p in (("-x", (LOW[0], 0, 0)), ("+x", (HIGH[0], 0, 0))):
-        b.plane(warm, p, FACING[side])
-    for side, p in (("-y", (0, LOW[1], 0)), ("+y", (0, HIGH[1], 0))):
-        b.plane(paper, p, FACING[side])
+    for side, x in (("-x", LOW[0]), ("+x", HIGH[0])):
+        b.plane(warm, (x, 0, 0), FACING[side])
+    for side, y in (("-y", LOW[1]), ("+y", HIGH[1])):
+        b.plane(paper, (0, y, 0), FACING[side])
     for z, h, d in ((0.06, 0.12, 0.03), (0.92, 0.05, 0.04)):
         for y in (LOW[1], HIGH[1]):
             b.box(WHITE, (0, y, z), (5.2, d, h))
@@ -93,7 +89,7 @@ def window(b: Builder) -> None:
     """The window with its frame, sill and curtains."""
     sky = Material(kind=kinds.VIEW, emission=1.15, seed=21)
     b.start("window", casts=False)
-    y, z, x = 0.6, 1.6, LOW[0]
+    x, y, z = LOW[0], 0.6, 1.6
     b.box(sky, (x, y, z), (1.6, 1.3, 0.01), FACING["-x"])
     for dy in (-0.83, 0.0, 0.83):
         b.box(WHITE, (x, y + dy, z), (0.09, 0.06, 1.42))
@@ -122,7 +118,7 @@ def lantern(b: Builder) -> tuple[Array, float]:
         kind=kinds.PAPER_LAMP, colors=("#fff1d6", "#f0cf9a"), sizes=(radius,), emission=1.05
     )
     b.ball(paper, center, radius)
-    rod(b, BRASS, center + [0, 0, radius - 0.005], (0, 0, HIGH[2]), 0.006, 0.006)
+    rod(b, BRASS, np.add(center, (0, 0, radius - 0.005)), (0, 0, HIGH[2]), 0.006, 0.006)
     return center, radius
 
 
@@ -167,11 +163,16 @@ def shelf(b: Builder, rng: np.random.Generator) -> None:
         number += 1
     b.start("pottery")
     jug = Material(
-        kind=kinds.GLAZE, colors=("#dfd3bd", "#b7a184", "#5a3d28"), sizes=(0.05, 0.012, 0.0), seed=44
+        kind=kinds.GLAZE,
+        colors=("#dfd3bd", "#b7a184", "#5a3d28"),
+        sizes=(0.05, 0.012, 0.0),
+        seed=44,
     )
     profile = [(0.0, 0.05), (0.05, 0.085), (0.12, 0.09), (0.19, 0.05), (0.24, 0.045)]
     b.lathe(jug, (x - 0.5, y, h + 0.014), profile)
-    b.lathe(TERRACOTTA, (x - 0.2, y, h + 0.014), [(0, 0.06), (0.06, 0.1), (0.1, 0.11), (0.15, 0.06)])
+    b.lathe(
+        TERRACOTTA, (x - 0.2, y, h + 0.014), [(0, 0.06), (0.06, 0.1), (0.1, 0.11), (0.15, 0.06)]
+    )
     b.blob((x - 0.5, y, h + 0.1), 0.085)
     b.blob((x - 0.2, y, h + 0.08), 0.1)
 
@@ -190,16 +191,25 @@ def sideboard(b: Builder) -> None:
             rod(b, WALNUT, (sx, sy, 0.0), (sx * 0.95, sy, 0.15), 0.016, 0.024)
     b.start("globe", Place((x - 0.5, y, 0.73), turn("z", 40)))
     earth = Material(
-        kind=kinds.GLOBE, colors=("#c8b26a", "#3f7896", "#7a8f4f"), sizes=(0.15,), gloss=0.5, seed=56
+        kind=kinds.GLOBE,
+        colors=("#c8b26a", "#3f7896", "#7a8f4f"),
+        sizes=(0.15,),
+        gloss=0.5,
+        seed=56,
     )
     tilt = turn("x", 23)
     b.ball(earth, (0, 0, 0.25), 0.15, tilt)
     b.ring(BRASS, (0, 0, 0.25), 0.17, 0.007, turn("y", 90))
-    b.lathe(WALNUT, (0, 0, 0), [(0, 0.1), (0.02, 0.095), (0.035, 0.03), (0.06, 0.018), (0.09, 0.02)])
+    b.lathe(
+        WALNUT, (0, 0, 0), [(0, 0.1), (0.02, 0.095), (0.035, 0.03), (0.06, 0.018), (0.09, 0.02)]
+    )
     b.blob((0, 0, 0.25), 0.15)
     b.start("pottery", Place((x + 0.45, y, 0.73)))
     tall = Material(
-        kind=kinds.GLAZE, colors=("#31424c", "#52707a", "#d8c9a8"), sizes=(0.07, 0.02, 0.009), gloss=0.8,
+        kind=kinds.GLAZE,
+        colors=("#31424c", "#52707a", "#d8c9a8"),
+        sizes=(0.07, 0.02, 0.009),
+        gloss=0.8,
         seed=57,
     )
     b.lathe(tall, (0, 0, 0), [(0, 0.06), (0.1, 0.1), (0.22, 0.08), (0.32, 0.035), (0.4, 0.05)])
@@ -228,9 +238,7 @@ def pictures(b: Builder) -> None:
     )
     picture(b, "-y", (-0.2, LOW[1], 1.62), (1.1, 0.72), landscape)
     picture(b, "+x", (HIGH[0], 0.55, 1.62), (0.62, 0.82), fields)
-    picture(
-        b, "+x", (HIGH[0], -0.42, 1.66), (0.55, 0.42), landscape.but(seed=65)
-    )
+    picture(b, "+x", (HIGH[0], -0.42, 1.66), (0.55, 0.42), landscape.but(seed=65))
     rose = fields.but(colors=("#ead9c9", "#3e6b5a", "#d59a3a"), seed=66)
     picture(b, "+y", (-1.2, HIGH[1], 1.6), (0.8, 0.6), rose)
 
@@ -244,7 +252,11 @@ def plant(b: Builder, rng: np.random.Generator) -> None:
     b.blob((0, 0, 0.17), 0.18)
     bark = WALNUT.but(colors=("#7c8a52", "#5a6a3a", "#3a3a20"), seed=71)
     green = Material(
-        kind=kinds.LEAF, colors=("#3f7a3c", "#1f5230", "#b5cf86"), sizes=(0.17,), gloss=0.35, seed=72
+        kind=kinds.LEAF,
+        colors=("#3f7a3c", "#1f5230", "#b5cf86"),
+        sizes=(0.17,),
+        gloss=0.35,
+        seed=72,
     )
     for k in range(4):
         a = 2 * np.pi * k / 4 + 0.5
@@ -278,16 +290,21 @@ def stool(b: Builder) -> None:
         s = k / 8
         major = 0.115 + 0.045 * np.sin(np.pi * (0.15 + 0.6 * s))
         straw = Material(
-            kind=kinds.STRAW, colors=("#d9b876", "#a87c3e", "#8a4a2c"), sizes=(major, 0.0135), seed=83 + k
+            kind=kinds.STRAW,
+            colors=("#d9b876", "#a87c3e", "#8a4a2c"),
+            sizes=(major, 0.0135),
+            seed=83 + k,
         )
         b.ring(straw, (0, 0, 0.0135 + 0.022 * k), major, 0.0135, turn("z", 37.0 * k))
     b.lathe(SOIL, (0, 0, 0.002), [(0, 0.115), (0.02, 0.115)], smooth=False)
     b.blob((0, 0, 0.1), 0.13)
-    for k, (dx, dy, dz, r, c0, c1) in enumerate((
-        (-0.055, 0.03, 0.16, 0.068, "#c8553d", "#e08a6a"),
-        (0.06, 0.045, 0.155, 0.062, "#e3c16f", "#f0dca0"),
-        (0.01, -0.065, 0.16, 0.066, "#4f7f8c", "#86aeb4"),
-    )):
+    for k, (dx, dy, dz, r, c0, c1) in enumerate(
+        (
+            (-0.055, 0.03, 0.16, 0.068, "#c8553d", "#e08a6a"),
+            (0.06, 0.045, 0.155, 0.062, "#e3c16f", "#f0dca0"),
+            (0.01, -0.065, 0.16, 0.066, "#4f7f8c", "#86aeb4"),
+        )
+    ):
         b.start("yarn", Place((x, y, 0.45)))
         b.ball(Material(kind=kinds.YARN, colors=(c0, c1), sizes=(r,), seed=93 + k), (dx, dy, dz), r)
         b.blob((dx, dy, dz), r)

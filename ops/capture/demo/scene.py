@@ -73,11 +73,11 @@ def demo_scene(seed: int, time: float = 0.0) -> tuple[Scene, tuple[str, ...]]:
         blocks=np.array(b.blocks),
         room=np.array([room.LOW, room.HIGH], float),
         sun=np.concatenate(
-            [direction / np.linalg.norm(direction), [0.014], 1.5 * linear("#ffe6c0")]
+            [direction / np.linalg.norm(direction), [0.014], 2.1 * linear("#ffe2b4")]
         ),
         panes=np.array(room.PANES),
         window=2.6 * linear("#dceaff"),
-        lamp=np.concatenate([lamp, [radius], 5.0 * linear("#ffd9a6")]),
-        ambient=np.array([0.42 * linear("#f4efe6"), 0.26 * linear("#f0d2b0")]),
+        lamp=np.concatenate([lamp, [radius], 6.0 * linear("#ffd9a6")]),
+        ambient=np.array([0.56 * linear("#f4efe6"), 0.36 * linear("#f0d2b0")]),
     )
     return scene, tuple(b.label_names)

@@ -11,11 +11,13 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Array, Vec, kernel
 from ops.capture.demo.materials import albedo
+from ops.capture.demo.model import Scene
 from ops.capture.demo.shapes import along, blocker, dot, rotate, to_own, unit
 from ops.capture.demo.textures import within
 
+Light = tuple[float, float, float, float, float, float]
 SUN_RAYS = 2  # per sample; a pixel has four samples or more
 WINDOW_RAYS = 12  # per surface point
 LAMP_RAYS = 6
@@ -24,14 +26,14 @@ _REACH = 0.35  # metres within which boxes dim the ambient light
 
 
 @kernel
-def spread(k):
+def spread(k: int) -> tuple[float, float]:
     """Point k of a sequence in the unit square any stretch of which is evenly spread (R2)."""
     a, b = 0.5 + 0.7548776662466927 * k, 0.5 + 0.5698402909980532 * k
     return a - math.floor(a), b - math.floor(b)
 
 
 @kernel
-def sphere_factor(cosine, ratio):
+def sphere_factor(cosine: float, ratio: float) -> float:
     """Share of the cosine-weighted hemisphere that a sphere fills.
 
     ``cosine`` is that of the angle between normal and centre, ``ratio`` = radius / distance.
@@ -46,7 +48,7 @@ def sphere_factor(cosine, ratio):
 
 
 @kernel
-def _edge(a, b, n):
+def _edge(a: Vec, b: Vec, n: Vec) -> float:
     """Lambert's term of an edge between directions a and b, times 2 pi."""
     c = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
     size = math.sqrt(dot(c, c))
@@ -56,7 +58,7 @@ def _edge(a, b, n):
 
 
 @kernel
-def box_factor(row, p, n):
+def box_factor(row: Array, p: Vec, n: Vec) -> float:
     """Share of the cosine-weighted hemisphere filled by a box that is above the horizon.
 
     Lambert's formula for each face that is turned to the point; what of a face lies below the
@@ -81,7 +83,7 @@ def box_factor(row, p, n):
 
 
 @kernel
-def _frame(u):
+def _frame(u: Vec) -> tuple[Vec, Vec]:
     """Two unit vectors at right angles to ``u`` and each other."""
     a = (0.0, 0.0, 1.0) if abs(u[2]) < 0.9 else (1.0, 0.0, 0.0)
     b = unit((u[1] * a[2] - u[2] * a[1], u[2] * a[0] - u[0] * a[2], u[0] * a[1] - u[1] * a[0]))
@@ -90,7 +92,7 @@ def _frame(u):
 
 
 @kernel
-def sunlight(scene, p, n, skip, k):
+def sunlight(scene: Scene, p: Vec, n: Vec, skip: int, k: int) -> float:
     """Share of the sun's irradiance that reaches a point; sample ``k`` of a pixel."""
     s = (scene.sun[0], scene.sun[1], scene.sun[2])
     facing = dot(n, s)
@@ -118,7 +120,7 @@ def sunlight(scene, p, n, skip, k):
 
 
 @kernel
-def _skylight(scene, p, n, skip):
+def _skylight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the panes at a radiance of 1."""
     last = scene.panes.shape[0] - 1
     y0, y1 = scene.panes[0, 0], scene.panes[last, 1]
@@ -142,7 +144,7 @@ def _skylight(scene, p, n, skip):
 
 
 @kernel
-def _lamplight(scene, p, n, skip):
+def _lamplight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the lantern at a radiance of 1."""
     ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
     length = math.sqrt(dot(ray, ray))
@@ -166,7 +168,7 @@ def _lamplight(scene, p, n, skip):
 
 
 @kernel
-def openness(scene, p, n, owner):
+def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
     """Share of ambient light that reaches a point, in (0, 1].
 
     Each object dims by its form factor, which is let go to 0 at some distance so that far things
@@ -200,7 +202,7 @@ def openness(scene, p, n, owner):
 
 
 @kernel
-def soft_light(scene, i, p, n):
+def soft_light(scene: Scene, i: int, p: Vec, n: Vec) -> Vec:
     """What changes slowly over a surface: (sky, lantern, share of ambient light)."""
     start = along(p, n, LIFT)
     skip = i if scene.convex[i] else -1
@@ -212,8 +214,8 @@ def soft_light(scene, i, p, n):
 
 
 @kernel
-def _highlight(scene, p, n, d):
-    """Radiance that a glaze mirrors (before Fresnel): window, lamp, and a dim room."""
+def _highlight(scene: Scene, p: Vec, n: Vec, d: Vec, sky: float) -> Vec:
+    """How much of the window, the lantern and the room a glaze mirrors, before Fresnel."""
     k = -2.0 * dot(n, d)
     r = along(d, n, k)
     x = scene.room[0, 0]
@@ -224,6 +226,7 @@ def _highlight(scene, p, n, d):
         for i in range(scene.panes.shape[0]):
             pane = scene.panes[i]
             bright += within(y, pane[0], pane[1], 0.14) * within(z, pane[2], pane[3], 0.14)
+    bright *= 0.25 + 0.75 * min(8.0 * sky, 1.0)  # less where the window is shaded
     ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
     length = math.sqrt(dot(ray, ray))
     angle = math.acos(min(max(dot(ray, r) / length, -1.0), 1.0))
@@ -232,7 +235,7 @@ def _highlight(scene, p, n, d):
 
 
 @kernel
-def radiance(scene, i, p, n, d, w, k, soft):
+def radiance(scene: Scene, i: int, p: Vec, n: Vec, d: Vec, w: float, k: int, soft: Vec) -> Vec:
     """Linear RGB that leaves a surface point towards the camera.
 
     Args:
@@ -255,25 +258,25 @@ def radiance(scene, i, p, n, d, w, k, soft):
     up = 0.5 + 0.5 * n[2]
     depth = (p[0] - scene.room[0, 0]) / (scene.room[1, 0] - scene.room[0, 0])
     near = 1.18 - 0.36 * depth  # it is darker away from the window
-    mirror = 0.0
-    bright, glow, dim = 0.0, 0.0, 0.0
+    light = (sun, sky, lamp, free, up, near)
+    mirror, image = 0.0, (0.0, 0.0, 0.0)
     if m[14] > 0.0:
         c = 1.0 + dot(n, d)
         mirror = m[14] * (0.045 + 0.955 * c * c * c * c * c)
-        bright, glow, dim = _highlight(scene, p, n, d)
-        bright *= 0.25 + 0.75 * min(8.0 * sky, 1.0)
-    r = _channel(scene, 0, a[0], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
-    g = _channel(scene, 1, a[1], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
-    b = _channel(scene, 2, a[2], sun, sky, lamp, free, up, near, mirror, bright, glow, dim)
-    return (r, g, b)
+        image = _highlight(scene, p, n, d, sky)
+    return (
+        _channel(scene, 0, a[0], light, mirror, image),
+        _channel(scene, 1, a[1], light, mirror, image),
+        _channel(scene, 2, a[2], light, mirror, image),
+    )
 
 
 @kernel
-def _channel(scene, ch, a, sun, sky, lamp, free, up, near, mirror, bright, glow, dim):
+def _channel(scene: Scene, ch: int, a: float, light: Light, mirror: float, image: Vec) -> float:
+    sun, sky, lamp, free, up, near = light
     above, below = scene.ambient[0, ch], scene.ambient[1, ch]
-    around = below + up * (above - below)
     # What is hidden from the room sees lit neighbours instead of nothing.
-    around *= near * (free + (1.0 - free) * 0.45 * a)
-    light = sun * scene.sun[4 + ch] + sky * scene.window[ch] + lamp * scene.lamp[4 + ch] + around
-    glass = bright * scene.window[ch] * 0.5 + glow * scene.lamp[4 + ch] + dim * above
-    return a * light * (1.0 - mirror) + mirror * glass
+    around = near * (below + up * (above - below)) * (free + (1.0 - free) * 0.45 * a)
+    total = sun * scene.sun[4 + ch] + sky * scene.window[ch] + lamp * scene.lamp[4 + ch] + around
+    glass = 0.5 * image[0] * scene.window[ch] + image[1] * scene.lamp[4 + ch] + image[2] * above
+    return a * total * (1.0 - mirror) + mirror * glass

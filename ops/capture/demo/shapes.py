@@ -13,45 +13,46 @@ frame, ``x_own = W (x - c)`` (entries 0..8 W by rows, 9..11 c), and the shape's 
   alike polynomials of degree at most three along a ray.
 
 Roots of polynomials are bracketed between the roots of the derivative, so none is missed and the
-nearest is exact to rounding. W maps directions without changing lengths of the parameter, hence t is
-the distance in the world for a unit direction.
+nearest is exact to rounding. W is applied to directions as they are, so t is the distance in the
+world for a unit direction.
 """
 
 from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Array, Vec, kernel
+from ops.capture.demo.model import Scene
 
 PLANE, BALL, BLOCK, RING, LATHE = 0, 1, 2, 3, 4
 MISS = 1e30
 
 
 @kernel
-def dot(a, b):
+def dot(a: Vec, b: Vec) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 @kernel
-def along(o, d, t):
+def along(o: Vec, d: Vec, t: float) -> Vec:
     """The point ``o + t d``."""
     return (o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
 
 
 @kernel
-def unit(a):
+def unit(a: Vec) -> Vec:
     s = 1.0 / math.sqrt(dot(a, a))
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
 @kernel
-def to_own(row, p):
+def to_own(row: Array, p: Vec) -> Vec:
     """A world point in the frame of a shape (or of its texture)."""
     return rotate(row, (p[0] - row[9], p[1] - row[10], p[2] - row[11]))
 
 
 @kernel
-def rotate(row, d):
+def rotate(row: Array, d: Vec) -> Vec:
     """A world direction in the frame of a shape."""
     return (
         row[0] * d[0] + row[1] * d[1] + row[2] * d[2],
@@ -61,7 +62,7 @@ def rotate(row, d):
 
 
 @kernel
-def _polish(c4, c3, c2, c1, c0, a, b):
+def _polish(c4: float, c3: float, c2: float, c1: float, c0: float, a: float, b: float) -> float:
     """The root of a polynomial that is monotone on [a, b] and changes sign there."""
     fa = (((c4 * a + c3) * a + c2) * a + c1) * a + c0
     x = 0.5 * (a + b)
@@ -84,7 +85,7 @@ def _polish(c4, c3, c2, c1, c0, a, b):
 
 
 @kernel
-def _cubic_roots(c3, c2, c1, c0, a, b):
+def _cubic_roots(c3: float, c2: float, c1: float, c0: float, a: float, b: float) -> Vec:
     """The roots of a cubic in [a, b] in rising order: (r1, r2, r3), MISS where there are fewer."""
     # Its stationary points cut [a, b] into pieces with at most one root each.
     s1, s2 = b, b
@@ -116,7 +117,7 @@ def _cubic_roots(c3, c2, c1, c0, a, b):
 
 
 @kernel
-def _quartic_first(c4, c3, c2, c1, c0, b):
+def _quartic_first(c4: float, c3: float, c2: float, c1: float, c0: float, b: float) -> float:
     """The least root of a quartic in [0, b], or MISS."""
     s1, s2, s3 = _cubic_roots(4.0 * c4, 3.0 * c3, 2.0 * c2, c1, 0.0, b)
     lo, flo = 0.0, c0
@@ -132,8 +133,8 @@ def _quartic_first(c4, c3, c2, c1, c0, b):
 
 
 @kernel
-def _ball(o, d, near, far):
-    a, b, c = dot(d, d), dot(o, d), dot(o, o) - 1.0
+def _ball(o: Vec, d: Vec, near: float, far: float) -> float:
+    a, b = dot(d, d), dot(o, d)
     # The squared distance of the line to the centre, without cancellation far away.
     k = -b / a
     m = along(o, d, k)
@@ -148,7 +149,7 @@ def _ball(o, d, near, far):
 
 
 @kernel
-def _block(o, d, row, near, far):
+def _block(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     lo, hi = -MISS, MISS
     for i in range(3):
         e = row[12 + i]
@@ -167,7 +168,7 @@ def _block(o, d, row, near, far):
 
 
 @kernel
-def _slab(o, d, lo, hi):
+def _slab(o: Vec, d: Vec, lo: float, hi: float) -> tuple[float, float]:
     """Where a line is between z = lo and z = hi: (enter, leave), enter > leave if nowhere."""
     if d[2] == 0.0:
         return (-MISS, MISS) if lo <= o[2] <= hi else (MISS, -MISS)
@@ -177,7 +178,7 @@ def _slab(o, d, lo, hi):
 
 
 @kernel
-def _tube(o, d, q):
+def _tube(o: Vec, d: Vec, q: float) -> tuple[float, float]:
     """Where a line is inside the cylinder x^2 + y^2 <= q: (enter, leave)."""
     a = d[0] * d[0] + d[1] * d[1]
     b = o[0] * d[0] + o[1] * d[1]
@@ -192,12 +193,13 @@ def _tube(o, d, q):
 
 
 @kernel
-def _ring(o, d, row, near, far):
+def _ring(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     major, minor = row[12], row[13]
-    t0, t1 = _slab(o, d, -minor, minor)
+    wide = 1.0001 * minor  # so that no ray starts on the surface
+    t0, t1 = _slab(o, d, -wide, wide)
     if t0 > t1 or t1 < near:
         return MISS
-    u0, u1 = _tube(o, d, (major + minor) ** 2)
+    u0, u1 = _tube(o, d, (major + wide) ** 2)
     t0, t1 = max(t0, u0, near), min(t1, u1, far)
     if t0 >= t1:
         return MISS
@@ -215,7 +217,7 @@ def _ring(o, d, row, near, far):
 
 
 @kernel
-def _lathe(o, d, row, near, far):
+def _lathe(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     z0, z1 = row[12], row[13]
     s0, s1 = _slab(o, d, z0, z1)
     if s0 > s1 or s1 < near:
@@ -248,7 +250,7 @@ def _lathe(o, d, row, near, far):
 
 
 @kernel
-def intersect(kind, row, origin, direction, near, far):
+def intersect(kind: int, row: Array, origin: Vec, direction: Vec, near: float, far: float) -> float:
     """Distance to the first crossing of a shape between ``near`` and ``far``, or MISS."""
     o, d = to_own(row, origin), rotate(row, direction)
     if kind == BALL:
@@ -267,7 +269,7 @@ def intersect(kind, row, origin, direction, near, far):
 
 
 @kernel
-def normal(kind, row, p, direction):
+def normal(kind: int, row: Array, p: Vec, direction: Vec) -> Vec:
     """Unit normal in the world at a point of a shape, on the side that ``direction`` comes from."""
     q = to_own(row, p)
     n = (0.0, 0.0, 1.0)
@@ -309,7 +311,7 @@ def normal(kind, row, p, direction):
 
 
 @kernel
-def _passes(box, o, inverse, far):
+def _passes(box: Array, o: Vec, inverse: Vec, far: float) -> bool:
     """Whether a ray meets a box (low corner, high corner) before ``far``."""
     a, b = (box[0] - o[0]) * inverse[0], (box[3] - o[0]) * inverse[0]
     near, away = min(a, b), max(a, b)
@@ -321,7 +323,7 @@ def _passes(box, o, inverse, far):
 
 
 @kernel
-def _inverse(d):
+def _inverse(d: Vec) -> Vec:
     x = d[0] if abs(d[0]) > 1e-30 else 1e-30
     y = d[1] if abs(d[1]) > 1e-30 else 1e-30
     z = d[2] if abs(d[2]) > 1e-30 else 1e-30
@@ -329,7 +331,7 @@ def _inverse(d):
 
 
 @kernel
-def nearest(scene, o, d):
+def nearest(scene: Scene, o: Vec, d: Vec) -> tuple[int, float]:
     """The first shape that a ray meets: (shape, distance); (-1, MISS) where there is none."""
     best, at = -1, MISS
     for k in range(scene.planes.shape[0]):
@@ -353,7 +355,7 @@ def nearest(scene, o, d):
 
 
 @kernel
-def blocker(scene, o, d, far, skip, guess):
+def blocker(scene: Scene, o: Vec, d: Vec, far: float, skip: int, guess: int) -> int:
     """A shape other than ``skip`` that throws a shadow within ``far`` on a ray, or -1.
 
     ``guess`` (-1 for none) is tried first: what shaded the last ray often shades this one.

@@ -15,11 +15,18 @@ RADIUS = 0.72
 CLOTH = 0.002  # thickness of the runner
 
 CELADON = Material(
-    kind=kinds.GLAZE, colors=("#2f7f7c", "#5fa79a", "#173a3a"), sizes=(0.06, 0.016, 0.012), gloss=1.0,
+    kind=kinds.GLAZE,
+    colors=("#2f7f7c", "#5fa79a", "#173a3a"),
+    sizes=(0.06, 0.016, 0.012),
+    gloss=1.0,
     seed=201,
 )
 DELFT = Material(
-    kind=kinds.PORCELAIN, colors=("#f1ede2", "#2b4fa0", "#8a8f98"), sizes=(0.062, 9.0), gloss=0.9, seed=202
+    kind=kinds.PORCELAIN,
+    colors=("#f1ede2", "#2b4fa0", "#8a8f98"),
+    sizes=(0.062, 9.0),
+    gloss=0.9,
+    seed=202,
 )
 FRUITS = {
     "orange": Material(
@@ -29,17 +36,29 @@ FRUITS = {
         kind=kinds.FRUIT, colors=("#f2d24a", "#e0b52c", "#f8e68a"), sizes=(0.06, 0.0036), seed=212
     ),
     "apple": Material(
-        kind=kinds.FRUIT, colors=("#c8d060", "#c0302a", "#f0d890"), sizes=(0.09, 0.007), gloss=0.4, seed=213
+        kind=kinds.FRUIT,
+        colors=("#c8d060", "#c0302a", "#f0d890"),
+        sizes=(0.09, 0.007),
+        gloss=0.4,
+        seed=213,
     ),
     "plum": Material(
-        kind=kinds.FRUIT, colors=("#5a2c58", "#33173c", "#9a7ca8"), sizes=(0.05, 0.003), gloss=0.3, seed=214
+        kind=kinds.FRUIT,
+        colors=("#5a2c58", "#33173c", "#9a7ca8"),
+        sizes=(0.05, 0.003),
+        gloss=0.3,
+        seed=214,
     ),
 }
 
 
 def vessel(
-    b: Builder, outside: Material, inside: Material, profile: Sequence[tuple[float, float]],
-    wall: float, base: Vec = (0, 0, 0),
+    b: Builder,
+    outside: Material,
+    inside: Material,
+    profile: Sequence[tuple[float, float]],
+    wall: float,
+    base: Vec = (0, 0, 0),
 ) -> None:
     """An open pot with a wall of some thickness and a round rim."""
     z0, z1, r1 = profile[0][0], profile[-1][0], profile[-1][1]
@@ -67,7 +86,10 @@ def table(b: Builder) -> None:
     b.box(WALNUT.but(seed=205), (0, 0, TOP - 0.07), (0.8, 0.05, 0.07), turn("z", -45))
     b.start("runner")
     linen = Material(
-        kind=kinds.CLOTH, colors=("#ece4d0", "#4d7391", "#b5533c"), sizes=(0.0016, 0.127, 0.22), seed=206
+        kind=kinds.CLOTH,
+        colors=("#ece4d0", "#4d7391", "#b5533c"),
+        sizes=(0.0016, 0.127, 0.22),
+        seed=206,
     )
     b.box(linen, (0, 0, TOP + CLOTH / 2), (0.38, 1.2, CLOTH), turn("z", 90))
 
@@ -80,7 +102,9 @@ def teapot(b: Builder) -> None:
     b.lathe(CELADON, (0, 0, 0.139), [(0, 0.056), (0.012, 0.05), (0.024, 0.028), (0.03, 0.01)])
     b.ball(CELADON, (0, 0, 0.178), 0.0145)
     b.lathe(
-        CELADON, (0.085, 0, 0.05), [(0, 0.034), (0.05, 0.024), (0.09, 0.0155), (0.125, 0.013)],
+        CELADON,
+        (0.085, 0, 0.05),
+        [(0, 0.034), (0.05, 0.024), (0.09, 0.0155), (0.125, 0.013)],
         toward((0.8, 0, 0.75)),
     )
     b.ring(CELADON, (-0.118, 0, 0.078), 0.046, 0.0095, turn("x", 90))
@@ -109,14 +133,28 @@ def vase(b: Builder, rng: np.random.Generator) -> None:
     """A tall blue and white vase with poppies and twigs."""
     place = Place((0.17, 0.34, TOP))
     b.start("vase", place)
-    profile = [(0.0, 0.052), (0.05, 0.078), (0.12, 0.09), (0.19, 0.062), (0.24, 0.036), (0.28, 0.05)]
+    profile = [
+        (0.0, 0.052),
+        (0.05, 0.078),
+        (0.12, 0.09),
+        (0.19, 0.062),
+        (0.24, 0.036),
+        (0.28, 0.05),
+    ]
     vessel(b, DELFT, DELFT.but(colors=("#d8d4ca", "#d8d4ca", "#8a8f98")), profile, 0.005)
     for z, r in ((0.06, 0.075), (0.14, 0.08), (0.22, 0.045)):
         b.blob((0, 0, z), r)
     b.start("flowers", place)
     stem = WALNUT.but(colors=("#7d9a52", "#56783c", "#3c5a2a"), seed=221)
-    green = Material(kind=kinds.LEAF, colors=("#6f9a55", "#3f6f3c", "#cfe0a0"), sizes=(0.05,), seed=222)
-    petals = (("#e8623c", "#f29a5a"), ("#f3c14e", "#f8e08a"), ("#d9405a", "#f08a8e"), ("#f4ead8", "#f0c8a0"))
+    green = Material(
+        kind=kinds.LEAF, colors=("#6f9a55", "#3f6f3c", "#cfe0a0"), sizes=(0.05,), seed=222
+    )
+    petals = (
+        ("#e8623c", "#f29a5a"),
+        ("#f3c14e", "#f8e08a"),
+        ("#d9405a", "#f08a8e"),
+        ("#f4ead8", "#f0c8a0"),
+    )
     for k in range(9):
         a = 2.399963 * k + 0.4
         out = 0.05 + 0.024 * k**0.75
@@ -129,7 +167,9 @@ def vase(b: Builder, rng: np.random.Generator) -> None:
         for j in range(5):
             axes = lean @ turn("z", 72.0 * j) @ turn("y", -38)
             b.ball(bloom, top + axes @ [0.019, 0, 0], (0.021, 0.0165, 0.0045), axes)
-        eye = Material(kind=kinds.FRUIT, colors=("#6a3a18", "#3a2010", "#e8b030"), sizes=(0.01, 0.003))
+        eye = Material(
+            kind=kinds.FRUIT, colors=("#6a3a18", "#3a2010", "#e8b030"), sizes=(0.01, 0.003)
+        )
         b.ball(eye, top + lean @ [0, 0, 0.004], (0.009, 0.009, 0.007), lean)
         if k % 2:
             mid = 0.5 * low + 0.5 * top
@@ -144,8 +184,8 @@ def stack(b: Builder, rng: np.random.Generator) -> None:
     for k, (deep, tall, thick, angle) in enumerate(
         ((0.17, 0.235, 0.034, 24), (0.15, 0.21, 0.027, 9), (0.13, 0.185, 0.03, 38))
     ):
-        angle += float(rng.normal(0, 2))
-        b.start("books", Place((-0.43, -0.17, TOP + z), turn("z", angle - 115)))
+        lie = turn("z", angle - 115 + float(rng.normal(0, 2)))
+        b.start("books", Place((-0.43, -0.17, TOP + z), lie))
         half = (deep / 2, tall / 2, thick / 2)
         b.box(binding((0, 1, 2)[k], half, 40 + k), (0, 0, thick / 2), 2 * np.array(half), dims=True)
         z += thick
@@ -159,7 +199,11 @@ def marble(b: Builder) -> None:
     """A ball of marble on a turned ring."""
     b.start("marble", Place((0.46, 0.22, TOP)))
     stone = Material(
-        kind=kinds.MARBLE, colors=("#efece4", "#cfd4d2", "#4b5a52"), sizes=(0.09,), gloss=0.7, seed=231
+        kind=kinds.MARBLE,
+        colors=("#efece4", "#cfd4d2", "#4b5a52"),
+        sizes=(0.09,),
+        gloss=0.7,
+        seed=231,
     )
     b.ball(stone, (0, 0, 0.095), 0.08)
     foot = [(0.0, 0.062), (0.01, 0.06), (0.018, 0.046), (0.028, 0.048)]
@@ -205,7 +249,10 @@ def candle(b: Builder) -> None:
     b.start("candle", place, casts=False)
     rod(b, WALNUT, (0, 0, 0.238), (0.001, 0, 0.25), 0.0012, 0.001)
     glow = Material(
-        kind=kinds.PLASTER, colors=("#ffe9a8", "#ffc860", "#fff6d8"), sizes=(0.03, 0.1), emission=1.2
+        kind=kinds.PLASTER,
+        colors=("#ffe9a8", "#ffc860", "#fff6d8"),
+        sizes=(0.03, 0.1),
+        emission=1.2,
     )
     flame = [(0, 0.001), (0.006, 0.0062), (0.014, 0.006), (0.03, 0.0015), (0.034, 0.0004)]
     b.lathe(glow, (0, 0, 0.243), flame)
@@ -214,7 +261,9 @@ def candle(b: Builder) -> None:
 def cube(b: Builder) -> None:
     """An inlaid cube."""
     b.start("cube", Place((-0.5, 0.14, TOP + CLOTH), turn("z", 32)))
-    inlay = Material(kind=kinds.CHEQUER, colors=("#e8cf9c", "#5a2f1a", "#b03a2a"), sizes=(0.025,), seed=261)
+    inlay = Material(
+        kind=kinds.CHEQUER, colors=("#e8cf9c", "#5a2f1a", "#b03a2a"), sizes=(0.025,), seed=261
+    )
     b.box(inlay, (0, 0, 0.05), (0.1, 0.1, 0.1), dims=True)
 
 
@@ -227,7 +276,9 @@ def doughnut(b: Builder) -> None:
     vessel(b, china, china, rim, 0.004)
     b.blob((0, 0, 0.0), 0.05)
     b.start("doughnut", place)
-    ice = Material(kind=kinds.ICING, colors=("#c98a4a", "#e58aa0"), sizes=(-0.002,), gloss=0.3, seed=272)
+    ice = Material(
+        kind=kinds.ICING, colors=("#c98a4a", "#e58aa0"), sizes=(-0.002,), gloss=0.3, seed=272
+    )
     b.ring(ice, (0, 0, 0.03), 0.04, 0.023, turn("x", 4))
     b.blob((0, 0, 0.03), 0.045)
 
@@ -236,7 +287,9 @@ def letter(b: Builder, rng: np.random.Generator) -> None:
     """A written sheet with a pencil on it."""
     z = TOP + CLOTH
     b.start("letter", Place((0.44, -0.04, z), turn("z", -78 + float(rng.normal(0, 3)))))
-    sheet = Material(kind=kinds.PAPER, colors=("#f4edda", "#22304a"), sizes=(0.075, 0.055, 0.0075), seed=281)
+    sheet = Material(
+        kind=kinds.PAPER, colors=("#f4edda", "#22304a"), sizes=(0.075, 0.055, 0.0075), seed=281
+    )
     b.box(sheet, (0, 0, 0.0004), (0.19, 0.135, 0.0008))
     b.start("pencil", Place((0.5, -0.04, z + 0.0008), turn("z", 62)))
     paint = OAK.but(colors=("#d8a21e", "#c98a12", "#8a5a08"), seed=282)
@@ -254,7 +307,11 @@ def ball(b: Builder, time: float) -> None:
     axes: Array = turn("z", np.degrees(a)) @ turn("x", spin) @ turn("y", 62) @ turn("x", 25)
     b.start("ball", Place((path * np.cos(a), path * np.sin(a), TOP + radius)))
     paint = Material(
-        kind=kinds.BALL_STRIPES, colors=("#d8402e", "#2f66a8", "#f6efe0"), sizes=(radius,), gloss=0.5, seed=291
+        kind=kinds.BALL_STRIPES,
+        colors=("#d8402e", "#2f66a8", "#f6efe0"),
+        sizes=(radius,),
+        gloss=0.5,
+        seed=291,
     )
     b.ball(paint, (0, 0, 0), radius, axes)
     b.blob((0, 0, 0), radius)

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 
-import numpy as np
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Array, Vec, kernel
 from ops.capture.demo.textures import (
     above,
     cells,
@@ -28,25 +27,25 @@ from ops.capture.demo.textures import (
 
 
 @kernel
-def colour(m, i):
+def colour(m: Array, i: int) -> Vec:
     """Colour 0, 1 or 2 of a material."""
     return (m[1 + 3 * i], m[2 + 3 * i], m[3 + 3 * i])
 
 
 @kernel
-def mix(a, b, t):
+def mix(a: Vec, b: Vec, t: float) -> Vec:
     t = min(max(t, 0.0), 1.0)
     return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
 
 
 @kernel
-def times(a, s):
+def times(a: Vec, s: float) -> Vec:
     s = max(s, 0.0)
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
 @kernel
-def flat(p, n):
+def flat(p: Vec, n: Vec) -> tuple[float, float]:
     """Coordinates (u, v) on the face of a box that has normal ``n``."""
     ax, ay, az = abs(n[0]), abs(n[1]), abs(n[2])
     if az >= ax and az >= ay:
@@ -57,14 +56,14 @@ def flat(p, n):
 
 
 @kernel
-def wood(m, p, n, w):
+def wood(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Rings of spacing s0 about the x axis, fibres and pores along it."""
     x, y, z = p
     seed = m[16]
     drift = fractal((0.22 * x, y, z), 0.16, w, 0.5, seed)
     rings = math.hypot(y + 0.06, z + 0.09) / m[10] + 1.3 * drift
-    late = 0.5 + 0.5 * cosine(rings, w / m[10])
-    late *= late
+    f = w / m[10]
+    late = 0.375 + 0.5 * cosine(rings, f) + 0.125 * cosine(2.0 * rings, 2.0 * f)  # a squared wave
     fibre = fractal((0.07 * x, y, z), 0.014, w, 0.82, seed + 1)
     pore = ridges((0.03 * x, y, z), 0.005, w, 0.8, 5.0, seed + 2)
     c = mix(colour(m, 0), colour(m, 1), 0.12 + 0.62 * late + 0.3 * drift)
@@ -72,12 +71,12 @@ def wood(m, p, n, w):
 
 
 @kernel
-def parquet(m, p, n, w):
+def parquet(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A herringbone floor of oak blocks, s0 wide and five times as long."""
     width = m[10]
     long = 5
     x, y = p[0] / width, p[1] / width
-    i, j = np.int64(math.floor(x)), np.int64(math.floor(y))
+    i, j = math.floor(x), math.floor(y)
     # Along a row the blocks repeat every 2 * long squares, moved by one square per row.
     k = (i - j) % (2 * long)
     if k < long:  # this block lies along x; it starts k squares to the left
@@ -101,8 +100,30 @@ def parquet(m, p, n, w):
 
 
 @kernel
-def wall(m, p, n, w):
-    """Panelling up to s0, wallpaper with a damask of period s1 above it."""
+def _flowers(a: float, b: float, f: float) -> float:
+    """Flowers with two leaves each on a staggered lattice, as printed on wallpaper."""
+    f = max(f, 0.01)
+    shown = 0.0
+    for k in range(2):
+        x, y = a + 0.5 * k, b + 0.5 * k
+        x, y = x - math.floor(x + 0.5), 1.5 * (y - math.floor(y + 0.5))
+        r, angle = math.hypot(x, y - 0.1), math.atan2(y - 0.1, x)
+        petal = 0.15 + 0.05 * math.cos(6.0 * angle)
+        shown = max(shown, within(r, 0.07, petal, f) + 1.0 - above(r, 0.035, f))
+        s, t = abs(x) - 0.13, y + 0.24
+        turned, across = 0.8 * s + 0.6 * t, 0.8 * t - 0.6 * s
+        blade = 0.055 * (1.0 - (turned / 0.16) ** 2)
+        shown = max(shown, above(blade, abs(across), f) * above(abs(across), 0.006, f))
+        stem = above(0.012, abs(x), f) * within(y, -0.42, -0.05, f)
+        shown = max(shown, stem)
+    # Far away the print is one tone.
+    clear = 1.0 - within(f, 0.12, 9.0, 0.12)
+    return 0.24 + clear * (shown - 0.24)
+
+
+@kernel
+def wall(m: Array, p: Vec, n: Vec, w: float) -> Vec:
+    """Panelling up to s0, wallpaper of period s1 above it."""
     u, z = p[0], p[1]  # along the wall, height
     seed = m[16]
     q = (u, z, 0.0)
@@ -115,16 +136,7 @@ def wall(m, p, n, w):
         c = times(colour(m, 2), 0.96 + 0.06 * key + 0.06 * brush)
         shadow = above(m[10] - z, 0.02, 0.02)
         return times(c, (1.0 - 0.45 * groove) * (0.8 + 0.2 * shadow) * (1.0 - 0.25 * worn))
-    period = m[11]
-    a, b = u / period, z / (1.6 * period)
-    f = w / period
-    # Two interleaved lattices of petals: products of waves, cut at a level.
-    petal = cosine(a, f) * cosine(b, f) + 0.55 * cosine(2.0 * a + b, 2.2 * f)
-    petal += 0.45 * cosine(2.0 * a - b, 2.2 * f)
-    leaf = cosine(3.0 * b, 3.0 * f) * cosine(a + 0.25, f) + 0.3 * cosine(4.0 * a, 4.0 * f)
-    soft = max(6.0 * f, 0.08)
-    motif = max(within(petal, 0.35, 0.8, soft), within(leaf, 0.72, 1.3, soft))
-    motif = max(motif, above(petal, 1.2, soft))
+    motif = _flowers(u / m[11], z / (1.5 * m[11]), w / m[11])
     paper = fractal(q, 0.4, w, 0.75, seed)
     c = mix(colour(m, 0), colour(m, 1), motif * (0.85 + 0.2 * fractal(q, 0.02, w, 0.9, seed + 1)))
     thread, _ = weave(u, z, 0.0016, w, seed)
@@ -132,7 +144,7 @@ def wall(m, p, n, w):
 
 
 @kernel
-def plaster(m, p, n, w):
+def plaster(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Rough plaster or soil: mottling of size s0 and contrast s1, with fine pits of colour C."""
     mottle = fractal(p, m[10], w, 0.78, m[16])
     pits = spots(p, 0.3 * m[10], 0.25, w, m[16] + 1)[0]
@@ -142,7 +154,7 @@ def plaster(m, p, n, w):
 
 
 @kernel
-def view(m, p, n, w):
+def view(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """What is seen through the window: sky with clouds, hills and trees. Coordinates in panes."""
     u, v = p[0], p[1] + 0.62  # v from the lower edge
     q = (u, 2.2 * v, 0.0)
@@ -157,7 +169,7 @@ def view(m, p, n, w):
 
 
 @kernel
-def rug(m, p, n, w):
+def rug(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A knotted rug of half size s0 x s1: borders, a field of lozenges and a medallion."""
     x, y = p[0], p[1]
     seed = m[16]
@@ -169,7 +181,7 @@ def rug(m, p, n, w):
     seen = min(max(0.5 * pitch / w - 1.0, 0.0), 1.0)
     tone += seen * (0.3 * uniform(ix, iy, 0, seed) - 0.15)
     fx, fy = x / pitch - ix - 0.5, y / pitch - iy - 0.5
-    tone *= 1.0 - seen * 1.1 * (fx * fx + fy * fy)
+    tone *= 1.0 - seen * 1.1 * (fx * fx + fy * fy - 1.0 / 6.0)
     edge = min(m[10] - abs(x), m[11] - abs(y))
     c = colour(m, 0)
     # Field: lozenges within lozenges.
@@ -179,7 +191,7 @@ def rug(m, p, n, w):
     c = mix(c, times(colour(m, 0), 0.62), field)
     inner = within(cosine(a, f) * cosine(b, f), 0.25, 0.62, max(5.0 * f, 0.05))
     c = mix(c, colour(m, 2), inner)
-    r = math.hypot(x / m[10], y / m[11]) + 0.03 * math.cos(12.0 * math.atan2(y, x))
+    r = math.hypot(x / m[10], y / m[11]) + 0.014 * math.cos(16.0 * math.atan2(y, x))
     fr = max(w / m[11], 0.002)
     c = mix(c, colour(m, 1), within(r, 0.0, 0.52, fr))
     c = mix(c, colour(m, 2), within(r, 0.44, 0.49, fr) + within(r, 0.2, 0.3, fr))
@@ -195,7 +207,7 @@ def rug(m, p, n, w):
 
 
 @kernel
-def cloth(m, p, n, w):
+def cloth(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A woven cloth: threads s0 apart, stripes of period s1 and share s2, fine lines in C."""
     u, v = flat(p, n)
     shade, top = weave(u, v, m[10], w, m[16])
@@ -212,7 +224,7 @@ def cloth(m, p, n, w):
 
 
 @kernel
-def paper(m, p, n, w):
+def paper(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A written page of half size s0 x s1 with lines s2 apart."""
     fibre = fractal((p[0], p[1], p[2]), 0.03, w, 0.9, m[16])
     c = times(colour(m, 0), 1.0 + 0.06 * fibre)
@@ -227,15 +239,15 @@ def paper(m, p, n, w):
 
 
 @kernel
-def book(m, p, n, w):
+def book(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A bound book of half size s0 (spine at -x), s1 (height along y), s2 (thickness)."""
     hx, hy, hz = m[10], m[11], m[12]
     seed = m[16]
     board = 0.0025
-    if n[0] > 0.5 or (abs(n[1]) > 0.5):
-        if abs(p[2]) < hz - board and p[0] > -hx + board:  # the edges of the pages
-            leaves = fractal((0.03 * p[0], 0.03 * p[1], p[2]), 0.006, w, 0.95, seed)
-            return times(colour(m, 2), 0.86 + 0.16 * leaves)
+    open_side = n[0] > 0.5 or abs(n[1]) > 0.5
+    if open_side and abs(p[2]) < hz - board and p[0] > -hx + board:  # the edges of the pages
+        leaves = fractal((0.03 * p[0], 0.03 * p[1], p[2]), 0.006, w, 0.95, seed)
+        return times(colour(m, 2), 0.86 + 0.16 * leaves)
     grain = fractal(p, 0.02, w, 0.8, seed)
     thread, _ = weave(p[0] + p[2], p[1], 0.0009, w, seed)
     rub = cells(p, 0.004, w, seed + 3)[0]
@@ -246,13 +258,14 @@ def book(m, p, n, w):
         gold = within(inset, 0.012, 0.015, max(w, 0.0004))
         gold = max(gold, within(inset, 0.018, 0.0192, max(w, 0.0004)))
         u, v = p[0] + 0.6 * hx, 0.62 * hy - p[1]
-        if 0.0 < v < 0.05:
-            gold = max(gold, writing(u, v, 0.025, 1.2 * hx, w, seed))
-        if 0.12 < v < 0.168:
-            gold = max(gold, writing(u, v, 0.008, 1.2 * hx, w, seed + 9))
-        r = math.hypot(p[0], p[1] + 0.35 * hy)
-        gold = max(gold, within(r, 0.017, 0.02, max(w, 0.0004)))
-        gold = max(gold, above(0.012 * math.cos(5.0 * math.atan2(p[0], p[1] + 0.35 * hy)), r, w))
+        if 0.0 < v < 0.42 * hy:
+            gold = max(gold, writing(u, v, 0.21 * hy, 1.2 * hx, w, seed))
+        if 0.49 * hy < v < 0.7 * hy:
+            gold = max(gold, writing(u, v, 0.07 * hy, 1.2 * hx, w, seed + 9))
+        x, y = p[0] / hy, p[1] / hy + 0.45
+        r, f = math.hypot(x, y), max(w / hy, 0.004)
+        gold = max(gold, within(r, 0.19, 0.22, f))
+        gold = max(gold, above(0.14 * math.cos(5.0 * math.atan2(x, y)), r, f))
     elif n[0] < -0.5:  # spine: bands, and the title along it
         s = abs(p[1]) / hy
         gold = within(s, 0.72, 0.75, w / hy) + within(s, 0.9, 0.93, w / hy)
@@ -265,7 +278,7 @@ def book(m, p, n, w):
 
 
 @kernel
-def painting(m, p, n, w):
+def painting(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """An oil painting of half size s0 x s1: a landscape (s2 = 0) or coloured fields (s2 = 1)."""
     seed = m[16]
     q = (p[0], p[1], 0.0)

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ops.capture.demo.jit import kernel
+from ops.capture.demo.jit import Vec, kernel
 
 # Odd 64-bit multipliers with well spread bits (golden ratio, and primes found by search).
 _P1 = np.uint64(0x9E3779B97F4A7C15)
@@ -27,7 +27,7 @@ _NOISE_SCALE = 1.45 / 511.5  # makes the standard deviation of the noise about 1
 
 
 @kernel
-def _mix(h):
+def _mix(h: np.uint64) -> np.uint64:
     h ^= h >> np.uint64(32)
     h *= _MIX
     h ^= h >> np.uint64(29)
@@ -35,20 +35,20 @@ def _mix(h):
 
 
 @kernel
-def lattice(i, j, k, seed):
+def lattice(i: int, j: int, k: int, seed: float) -> np.uint64:
     """A well mixed 64-bit number for an integer lattice point."""
     h = np.uint64(i) * _P1 + np.uint64(j) * _P2 + np.uint64(k) * _P3 + np.uint64(seed) * _P4
     return _mix(_mix(h))
 
 
 @kernel
-def uniform(i, j, k, seed):
+def uniform(i: int, j: int, k: int, seed: float) -> float:
     """A number in [0, 1) for an integer lattice point."""
     return np.float64(np.int64(lattice(i, j, k, seed) >> np.uint64(34))) / 1073741824.0
 
 
 @kernel
-def _corner(h, u, v, w):
+def _corner(h: np.uint64, u: float, v: float, w: float) -> float:
     h = _mix(h)
     gx = np.float64(np.int64(h & _LOW)) - 511.5
     gy = np.float64(np.int64((h >> _TEN) & _LOW)) - 511.5
@@ -57,7 +57,7 @@ def _corner(h, u, v, w):
 
 
 @kernel
-def noise(x, y, z, seed):
+def noise(x: float, y: float, z: float, seed: float) -> float:
     """Gradient noise of period-free unit lattice: mean 0, standard deviation about 1/3."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
     u, v, w = x - fx, y - fy, z - fz
@@ -84,13 +84,13 @@ def noise(x, y, z, seed):
 
 
 @kernel
-def fade(size, w):
+def fade(size: float, w: float) -> float:
     """How much of a feature of this size a footprint still resolves: 0 below 2 w, 1 above 4 w."""
     return min(max(0.5 * size / w - 1.0, 0.0), 1.0)
 
 
 @kernel
-def fractal(p, size, w, gain, seed):
+def fractal(p: Vec, size: float, w: float, gain: float, seed: float) -> float:
     """Noise of ``size`` and of every size below it down to the footprint.
 
     Octave k has wavelength ``size / 2**k`` and amplitude ``gain**k``; the lattice is turned
@@ -113,16 +113,20 @@ def fractal(p, size, w, gain, seed):
 
 
 @kernel
-def ridges(p, size, w, gain, sharpness, seed):
-    """Thin branching lines (veins, cracks) of every size: 1 on a line, 0 away from it."""
+def ridges(p: Vec, size: float, w: float, gain: float, sharpness: float, seed: float) -> float:
+    """Thin branching lines (veins, cracks) of every size: 1 on a line, 0 away from it.
+
+    Lines too thin to be seen count with their mean, so that stone keeps its tone from afar.
+    """
     total, amplitude = 0.0, 1.0
+    mean = 0.93 / sharpness
     x, y, z = p[0] / size, p[1] / size, p[2] / size
     while True:
         seen = fade(size, w)
         if seen <= 0.0:
-            return total
+            return total + amplitude * mean / (1.0 - gain)
         line = 1.0 - min(abs(noise(x, y, z, seed)) * sharpness, 1.0)
-        total += amplitude * seen * line * line
+        total += amplitude * (mean + seen * (line * line - mean))
         x, y, z = (
             (4.0 * x - 2.0 * y + 4.0 * z) / 3.0 + 0.37,
             (4.0 * x + 4.0 * y - 2.0 * z) / 3.0 - 0.11,
@@ -133,20 +137,20 @@ def ridges(p, size, w, gain, sharpness, seed):
 
 
 @kernel
-def _pulse_integral(x, duty):
+def _pulse_integral(x: float, duty: float) -> float:
     whole = math.floor(x)
     return whole * duty + min(x - whole, duty)
 
 
 @kernel
-def stripe(x, duty, w):
+def stripe(x: float, duty: float, w: float) -> float:
     """A wave of period 1 that is 1 on [0, duty) and 0 elsewhere, averaged over a width ``w``."""
     w = max(w, 1e-6)
     return (_pulse_integral(x + 0.5 * w, duty) - _pulse_integral(x - 0.5 * w, duty)) / w
 
 
 @kernel
-def checker(x, y, w):
+def checker(x: float, y: float, w: float) -> float:
     """Unit squares of 0 and 1 in turn, averaged over a square of side ``w``."""
     a = 2.0 * stripe(0.5 * x, 0.5, 0.5 * w) - 1.0
     b = 2.0 * stripe(0.5 * y, 0.5, 0.5 * w) - 1.0
@@ -154,7 +158,7 @@ def checker(x, y, w):
 
 
 @kernel
-def cosine(x, w):
+def cosine(x: float, w: float) -> float:
     """cos(2 pi x) averaged over a width ``w``, without the side lobes of the box."""
     if w >= 1.0:
         return 0.0
@@ -163,19 +167,19 @@ def cosine(x, w):
 
 
 @kernel
-def above(x, edge, w):
+def above(x: float, edge: float, w: float) -> float:
     """1 where ``x`` is above ``edge``, 0 below, with a ramp as wide as the footprint."""
     return min(max((x - edge) / max(w, 1e-9) + 0.5, 0.0), 1.0)
 
 
 @kernel
-def within(x, lo, hi, w):
+def within(x: float, lo: float, hi: float, w: float) -> float:
     """1 where ``x`` is between ``lo`` and ``hi``."""
     return above(x, lo, w) - above(x, hi, w)
 
 
 @kernel
-def spots(p, cell, radius, w, seed):
+def spots(p: Vec, cell: float, radius: float, w: float, seed: float) -> tuple[float, float]:
     """Round spots, at most one per cell of a lattice: (coverage, random number of the spot).
 
     ``radius`` is in cells, below 0.4. Spots too small to be seen become their mean coverage.
@@ -186,7 +190,7 @@ def spots(p, cell, radius, w, seed):
         return mean, 0.5
     x, y, z = p[0] / cell, p[1] / cell, p[2] / cell
     i, j, k = math.floor(x), math.floor(y), math.floor(z)
-    h = lattice(np.int64(i), np.int64(j), np.int64(k), seed)
+    h = lattice(i, j, k, seed)
     a = np.float64(np.int64(h & _LOW)) / 1023.0
     b = np.float64(np.int64((h >> _TEN) & _LOW)) / 1023.0
     c = np.float64(np.int64((h >> _TWENTY) & _LOW)) / 1023.0
@@ -199,7 +203,7 @@ def spots(p, cell, radius, w, seed):
 
 
 @kernel
-def cells(p, size, w, seed):
+def cells(p: Vec, size: float, w: float, seed: float) -> tuple[float, float]:
     """Random cells as of dried mud: (1 on the cracks and 0 inside, random number of the cell)."""
     seen = fade(size, w)
     if seen <= 0.0:
@@ -210,7 +214,7 @@ def cells(p, size, w, seed):
     for di in range(-1, 2):
         for dj in range(-1, 2):
             for dk in range(-1, 2):
-                h = lattice(np.int64(i + di), np.int64(j + dj), np.int64(k + dk), seed)
+                h = lattice(i + di, j + dj, k + dk, seed)
                 a = np.float64(np.int64(h & _LOW)) / 1023.0
                 b = np.float64(np.int64((h >> _TEN) & _LOW)) / 1023.0
                 c = np.float64(np.int64((h >> _TWENTY) & _LOW)) / 1023.0
@@ -226,7 +230,7 @@ def cells(p, size, w, seed):
 
 
 @kernel
-def weave(u, v, pitch, w, seed):
+def weave(u: float, v: float, pitch: float, w: float, seed: float) -> tuple[float, float]:
     """A plain weave of threads ``pitch`` apart, with fibres: brightness about 1, in [0.5, 1.3].
 
     Also returns which thread is on top, from 0 (along u) to 1 (along v); 0.5 where unresolved.
@@ -237,19 +241,21 @@ def weave(u, v, pitch, w, seed):
     x, y = u / pitch, v / pitch
     i, j = math.floor(x), math.floor(y)
     a, b = x - i - 0.5, y - j - 0.5
-    over = (np.int64(i) + np.int64(j)) % 2 == 0
+    over = (i + j) % 2 == 0
     across, along = (a, b) if over else (b, a)  # the thread on top runs along the second
     bulge = math.sqrt(max(1.0 - 3.6 * across * across, 0.0)) * (0.72 + 0.28 * math.cos(2.8 * along))
     # Fibres wind around the thread: noise stretched along the twisted direction.
     t = along + 2.0 * across
     thread = i if over else j
-    fibre = fractal((t * pitch * 0.35, across * pitch * 1.6, thread * 3.7), 0.5 * pitch, w, 0.8, seed)
+    fibre = fractal(
+        (t * pitch * 0.35, across * pitch * 1.6, thread * 3.7), 0.5 * pitch, w, 0.8, seed
+    )
     shade = 0.45 + 0.8 * bulge + 0.32 * fibre
     return 1.0 + seen * (shade - 1.0), 0.5 + seen * ((1.0 if over else 0.0) - 0.5)
 
 
 @kernel
-def _glyph(h, i, j):
+def _glyph(h: np.uint64, i: int, j: int) -> float:
     """Whether dot (i, j) of a 5 x 7 character is ink: strokes of four bars and a diagonal."""
     if i < 0 or i > 4 or j < 0 or j > 6:
         return 0.0
@@ -261,7 +267,7 @@ def _glyph(h, i, j):
 
 
 @kernel
-def writing(u, v, height, length, w, seed):
+def writing(u: float, v: float, height: float, length: float, w: float, seed: float) -> float:
     """Ink of lines of text-like marks in a made-up alphabet, in [0, 1].
 
     ``u`` runs along a line from its start to at most ``length`` and ``v`` down the page; lines are
@@ -282,10 +288,10 @@ def writing(u, v, height, length, w, seed):
     seen = fade(3.0 * dot, w)
     if seen <= 0.0:
         return mean
-    h = lattice(np.int64(column), np.int64(row), 3, seed)
+    h = lattice(column, row, 3, seed)
     # Bilinear blend of the dots around, then a threshold: strokes with round corners.
     fx, fy = x - 0.5, y - 0.5
-    i, j = np.int64(math.floor(fx)), np.int64(math.floor(fy))
+    i, j = math.floor(fx), math.floor(fy)
     a, b = fx - i, fy - j
     top = (1.0 - a) * _glyph(h, i, j) + a * _glyph(h, i + 1, j)
     bottom = (1.0 - a) * _glyph(h, i, j + 1) + a * _glyph(h, i + 1, j + 1)
