@@ -1,0 +1,109 @@
+"""The first notebook: stored clean, runs from top to bottom, shows what it says, writes nothing."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import nbformat
+import pytest
+from nbclient import NotebookClient
+from nbformat.v4 import new_code_cell
+
+from storage.home import Home
+
+NOTEBOOKS = Path(__file__).parents[2] / "notebooks"
+FIRST_LOOK = NOTEBOOKS / "01_first_look.ipynb"
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def read(file: Path) -> Any:
+    return nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
+
+
+def files(folder: Path) -> dict[str, tuple[int, int]]:
+    """Size and time of change of every file."""
+    found = (p for p in folder.rglob("*") if p.is_file())
+    return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in found}
+
+
+@pytest.fixture(scope="module")
+def executed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Any:
+    """The notebook after all its cells ran, on this Python and the tiny home."""
+    notebook = read(FIRST_LOOK)
+    notebook.cells.append(new_code_cell("import sys; print(sys.executable)"))
+    private = tmp_path_factory.mktemp("jupyter")
+    environment = {**os.environ, "SPLATWORKS_HOME": str(home.root), "IPYTHONDIR": str(private)}
+    client = NotebookClient(
+        notebook,
+        timeout=120,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(NOTEBOOKS)}},  # as JupyterLab starts it
+    )
+    before = files(home.store)
+    client.execute(env=environment)
+    assert files(home.store) == before, "the notebook wrote to the store"
+    return notebook
+
+
+def outputs(notebook: Any, source: str) -> list[Any]:
+    """The outputs of the one cell that contains ``source``."""
+    (cell,) = [c for c in notebook.cells if c.cell_type == "code" and source in c.source]
+    return list(cell.outputs)
+
+
+def test_runs_from_top_to_bottom_without_a_word_on_stderr(executed: Any) -> None:
+    code = [cell for cell in executed.cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in code] == list(range(1, len(code) + 1))
+    said = [o for cell in code for o in cell.outputs if o.output_type in ("error", "stream")]
+    assert [o for o in said if o.output_type == "error" or o.name == "stderr"] == []
+    assert said[-1].text.strip() == sys.executable
+
+
+@pytest.mark.parametrize(
+    ("source", "mime", "least"),
+    [
+        ("artifacts(SCENE)", "text/html", 500),
+        ("show_views(", "image/png", 20_000),
+        ("capture_map(", "image/png", 20_000),
+        ("training_curves(", "image/png", 5_000),
+        ("to_dataset()", "text/html", 500),
+        ("scores(evaluation)", "text/html", 300),
+        ("comparison(evaluation)", "image/png", 20_000),
+        ("compare_held_out(evaluation)", "image/png", 5_000),
+        ("compare_held_out(evaluation)", WIDGET, 1),
+        ("film(trained, path", "text/html", 20_000),
+        ("film(trained, path", "image/png", 5_000),
+        ("origin(trained)", "text/html", 500),
+        ("versions(", "text/html", 100),
+    ],
+)
+def test_every_part_shows_what_it_should(executed: Any, source: str, mime: str, least: int) -> None:
+    (shown,) = [o for o in outputs(executed, source) if o.output_type == "execute_result"]
+    assert len(shown.data[mime]) >= least
+    assert shown.data["text/plain"]
+
+
+def test_the_numbers_shown_are_those_stored(executed: Any, home: Home) -> None:
+    from notebooks.artifacts import open_artifact, scores
+
+    shown = outputs(executed, "scores(evaluation)")[-1].data["text/plain"]
+    mean = scores(open_artifact("demo/evaluation/held_out", home=home)).loc["mean", "psnr"]
+    assert f"{mean:.3f}" in re.sub(r"\s+", " ", shown)
+
+
+def test_stored_without_outputs_and_traces_of_a_machine() -> None:
+    for file in sorted(NOTEBOOKS.glob("*.ipynb")):
+        notebook = read(file)
+        nbformat.validate(notebook)
+        assert notebook.metadata.kernelspec.name == "python3"
+        assert set(notebook.metadata) <= {"kernelspec"}
+        for cell in notebook.cells:
+            assert cell.metadata == {}
+            if cell.cell_type == "code":
+                assert cell.outputs == []
+                assert cell.execution_count is None
+        assert not re.search(r"/(home|root|work|tmp|Users)/", file.read_text())
