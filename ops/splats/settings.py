@@ -128,12 +128,20 @@ class TrainSettings:
 
 
 def _preview(iterations: int) -> dict[str, Any]:
+    """A short run: larger steps, early detail, and no resets, which it could not recover from."""
     return {
-        "sh_degree": 1,
-        "sh_interval": max(1, iterations // 2),
-        "densify_start": iterations // 5,
-        "densify_stop": iterations * 7 // 10,
+        "sh_degree": 2,
+        "sh_interval": max(1, iterations // 4),
+        "means_lr": 1.6e-3,
+        "scales_lr": 1e-2,
+        "quats_lr": 2e-3,
+        "sh0_lr": 5e-3,
+        "shN_lr": 5e-4,
+        "initial_opacity": 0.3,
+        "densify_start": iterations * 3 // 20,
+        "densify_stop": iterations // 2,
         "densify_every": max(1, min(100, iterations // 10)),
+        "densify_gradient": 4e-4,
         "reset_every": 0,
         "checkpoint_every": 250,
     }
