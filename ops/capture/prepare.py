@@ -97,7 +97,7 @@ class PreparedViews:
             "downscale": self.settings.downscale,
             "max_size": self.settings.max_size,
             "filter": "area (mean of the sRGB values that a pixel covers)",
-            "undistortion": "largest rectangle inside the photo, cubic interpolation",
+            "undistortion": "largest rectangle inside the photo, linear interpolation",
             "masks": self.settings.masks,
             "split": self.protocol,
             "world": "as in the dataset: not moved, turned or scaled",

@@ -33,18 +33,18 @@ class Undistortion:
     map_y: Array
 
     def apply(self, image: Array) -> Array:
-        """Undistort a photo [H, W] or [H, W, 3] uint8 by cubic interpolation."""
-        # Every sample lies between pixel centres of the photo; only the outermost cubic taps
-        # reach over its edge, and they see the edge repeated.
+        """Undistort an image [H, W] or [H, W, C] by linear interpolation.
+
+        OpenCV's cubic and Lanczos kernels do not keep linear ramps: they would move detail by up
+        to a twentieth of a pixel.
+        """
         return cv2.remap(
-            image, self.map_x, self.map_y, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE
+            image, self.map_x, self.map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
         )
 
     def apply_mask(self, usable: Array) -> Array:
         """Undistort a mask [H, W] of 0 and 255; a pixel stays usable if all it touches is."""
-        moved = cv2.remap(
-            usable, self.map_x, self.map_y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-        )
+        moved = self.apply(usable)
         return np.where(moved == 255, 255, 0).astype(np.uint8)
 
 

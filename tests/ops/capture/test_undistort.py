@@ -94,9 +94,9 @@ def test_every_pixel_shows_what_the_lens_saw_there(lens):
     for row, column in [(0, 0), (3, 310), (120, 160), (77, 203), (239, 319), (200, 4)]:
         x = (column + 0.5 - target.cx) / target.fx
         y = (row + 0.5 - target.cy) / target.fy
-        assert np.abs(came_from[row, column] - textbook(lens, x, y)).max() < 0.05
+        assert np.abs(came_from[row, column] - textbook(lens, x, y)).max() < 0.01
     rays = np.stack([(xs - target.cx) / target.fx, (ys - target.cy) / target.fy], axis=-1)
-    assert np.abs(came_from - distort(lens, rays)).max() < 0.05
+    assert np.abs(came_from - distort(lens, rays)).max() < 0.02
 
 
 def test_a_pinhole_is_left_alone():
