@@ -85,10 +85,15 @@ def no_photo_missing(tree: xr.DataTree, *_: xr.DataTree) -> Check:
 
 def cameras_look_at_the_scene(tree: xr.DataTree, views: xr.DataTree, *_: xr.DataTree) -> Check:
     """The points lie in front of the cameras and inside their pictures, seen by several."""
-    from ops.capture.checks import check_cameras
-
     from assets.bridge.points import points_from
     from assets.bridge.views import cameras_from
+    from ops.capture.checks import check_cameras
 
     found = check_cameras(cameras_from(views), points_from(tree))
-    return Check(found.passed, found.numbers(), found.verdict)
+    numbers: dict[str, float | int | str] = {
+        "share of the points in two views or more": found.seen_by_two,
+        "share of the cameras that see points": found.seeing,
+        "spread of the cameras": found.spread,
+        "distance to the points": found.distance,
+    }
+    return Check(found.passed, numbers, found.verdict)

@@ -211,7 +211,7 @@ def export(
         ),
     ],
     cameras: Annotated[
-        str, typer.Option(help="Write the cameras instead: transforms or colmap.")
+        str, typer.Option(help="Write cameras and photos instead: transforms or colmap.")
     ] = "",
     version: Annotated[str, typer.Option(help="Which version; default: the current one.")] = "",
 ) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from assets.cli.app import out
 from assets.cli.scenes import find_scene
@@ -11,6 +12,9 @@ from assets.scenes import Source, check_name, suggest_name, write_scene
 from ops.errors import InputError
 from storage.home import Home
 from storage.store import Store
+
+if TYPE_CHECKING:
+    import xarray as xr
 
 _NOTE = "A scene made of one splat file."
 
@@ -21,16 +25,8 @@ def export(scene_name: str, to: Path, cameras: str, version: str) -> None:
     scene = find_scene(scene_name, home)
     store = Store(home.store)
     if cameras:
-        if cameras not in ("transforms", "colmap"):
-            raise InputError(f"--cameras: expected transforms or colmap, found {cameras!r}")
-        from ops.capture.writers import write_cameras
-
-        from assets.bridge.views import cameras_from
-
         tree = store.artifact(f"{scene.name}/capture/views").open(version or None)
-        files = write_cameras(to, cameras_from(tree), layout=cameras)
-        for file in files:
-            out.print(f"wrote {file}", highlight=False, soft_wrap=True)
+        _export_cameras(tree, to, cameras)
         return
     from assets.bridge.splats import render_mode, splats_in_dataset_frame
     from ops.splats.files.dispatch import write_splats
@@ -42,6 +38,20 @@ def export(scene_name: str, to: Path, cameras: str, version: str) -> None:
     out.print(f"wrote {to}: {len(splats)} Gaussians, SH degree {splats.sh_degree}", highlight=False)
     for note in done.notes:
         out.print(f"[dim]{note}[/]", highlight=False)
+
+
+def _export_cameras(tree: xr.DataTree, to: Path, layout: str) -> None:
+    from assets.bridge.camera_files import write_cameras, write_photos
+
+    if layout not in ("transforms", "colmap"):
+        raise InputError(f"--cameras: expected transforms or colmap, found {layout!r}")
+    if to.exists() and not to.is_dir():
+        raise InputError(f"--to: expected a folder for cameras, found the file {to}")
+    files = write_cameras(to, tree, layout)  # type: ignore[arg-type]
+    photos = write_photos(to, tree)
+    for file in files:
+        out.print(f"wrote {file}", highlight=False, soft_wrap=True)
+    out.print(f"wrote {len(photos)} photos below {to}", highlight=False, soft_wrap=True)
 
 
 def import_(file: Path, name: str) -> None:

@@ -26,7 +26,8 @@ class ExportSettings:
     splats: tuple[SplatFormat, ...] = ("ply", "spz")
     """Formats of the splats; ``splat`` has no view-dependent colour, ``spz`` is the smallest."""
     cameras: tuple[Literal["transforms", "colmap"], ...] = ("transforms",)
-    """Layouts of the cameras: a nerfstudio ``transforms.json`` or a COLMAP text model."""
+    """Layouts of the cameras: a nerfstudio ``transforms.json`` or a COLMAP text model. Photos to
+    go with them are written by ``splatworks export --cameras``."""
 
 
 def exported_files(tree: xr.DataTree, home: Home, scene: str) -> list[Path]:
@@ -53,14 +54,12 @@ def exports(
     In the coordinates of the dataset: any normalisation is undone in means, rotations, scales and
     spherical harmonics.
     """
-    from ops.capture.writers import write_cameras
-
-    from assets.bridge.views import cameras_from
+    from assets.bridge.camera_files import write_cameras
 
     folder = work.home.exports / work.scene.name
     written, notes = _write_splats(folder, settings.splats, splats)
     for layout in settings.cameras:
-        written += write_cameras(folder / "cameras", cameras_from(views), layout=layout)
+        written += write_cameras(folder, views, layout)
     return _table(folder, written, notes)
 
 

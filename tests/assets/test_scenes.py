@@ -45,7 +45,7 @@ def test_a_written_scene_reads_back(home: Home, tmp_path: Path) -> None:
 def test_an_existing_scene_is_not_replaced(home: Home) -> None:
     first = write_scene(home, "attic", Source(path="/a"), {}, "")
     before = first.read_bytes()
-    with pytest.raises(InputError, match="exists already.*--name"):
+    with pytest.raises(InputError, match=r"exists already.*--name"):
         write_scene(home, "attic", Source(path="/b"), {}, "")
     assert first.read_bytes() == before
     assert [p.name for p in home.scenes.iterdir()] == ["attic.toml"]

@@ -1,0 +1,118 @@
+"""The Dagster code location: what it holds, and that its assets run."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import dagster as dg
+import pytest
+
+from assets import definitions
+from assets.factory import scene_assets
+from storage.home import Home
+
+
+def specs(found: dg.Definitions) -> dict[str, dg.AssetSpec]:
+    return {s.key.to_user_string(): s for s in found.resolve_all_asset_specs()}
+
+
+def test_every_asset_is_described(home: Home) -> None:
+    found = specs(definitions.build())
+    assert "demo/splats/trained" in found
+    for key, spec in found.items():
+        assert spec.group_name == key.split("/")[0]
+        assert len(spec.description or "") > 30, key
+        assert "zarr" in spec.kinds
+        assert spec.code_version
+
+
+def test_the_graph_has_the_declared_edges(home: Home) -> None:
+    found = specs(definitions.build())
+    deps = {d.asset_key.to_user_string() for d in found["demo/splats/trained"].deps}
+    assert deps == {"demo/capture/views", "demo/capture/points"}
+
+
+def test_there_is_a_job_per_scene(home: Home) -> None:
+    found = definitions.build()
+    assert {"demo", "everything"} <= {job.name for job in found.resolve_all_job_defs()}
+    dg.Definitions.validate_loadable(found)
+
+
+def test_a_setting_changes_the_code_version_of_its_artifact_only(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    def versions() -> dict[str, str | None]:
+        return {k: s.code_version for k, s in specs(definitions.build()).items()}
+
+    before = versions()
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 50"))
+    after = versions()
+    assert {k for k in before if before[k] != after[k]} == {"demo/splats/trained"}
+
+
+def test_a_broken_scene_is_shown_and_the_others_stay(home: Home) -> None:
+    (home.scenes / "shed.toml").write_text("[train]\niterations = 'many'\n")
+    found = specs(definitions.build())
+    assert "path is missing" in (found["shed/cannot_be_read"].description or "")
+    assert "demo/splats/trained" in found
+
+
+def test_a_wrong_setting_is_shown_with_its_line(home: Home, tmp_path: Any) -> None:
+    text = f"[source]\npath = '{tmp_path}'\nlayout = 'transforms'\n[train]\niterations = 'many'\n"
+    (home.scenes / "shed.toml").write_text(text)
+    description = specs(definitions.build())["shed/cannot_be_read"].description or ""
+    assert "shed.toml:5: [train] iterations: expected int, found 'many'" in description
+
+
+def test_assets_run_with_checks_pictures_and_data_versions(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    scene = demo_scene(home, tiny.replace("iterations = 40", "iterations = 30"))
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = dg.materialize(list(scene_assets(scene)), instance=instance)
+        assert result.success
+        events = {
+            e.asset_key.to_user_string(): e.step_materialization_data.materialization
+            for e in result.get_asset_materialization_events()
+            if e.asset_key
+        }
+        trained = events["demo/splats/trained"]
+        assert "data:image/png;base64" in str(trained.metadata["training"].value)
+        assert trained.metadata["action"].value == "computed"
+        assert events["demo/capture/views"].metadata["action"].value == "fresh"
+        checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
+        assert checks["finite"]
+        assert trained.tags
+        first = trained.tags["dagster/data_version"]
+        again = dg.materialize(list(scene_assets(scene)), instance=instance)
+        second = again.asset_materializations_for_node("demo__splats__trained")[0]
+        assert second.metadata["action"].value == "fresh"
+        assert second.tags
+        assert second.tags["dagster/data_version"] == first
+
+
+def test_a_user_error_is_a_failure_with_its_message(home: Home, tmp_path: Any) -> None:
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    (folder / "transforms.json").write_text(json.dumps({"frames": []}))
+    text = f"[source]\npath = '{folder}'\nlayout = 'transforms'\n"
+    (home.scenes / "shed.toml").write_text(text)
+    found = definitions.build()
+    job = found.resolve_job_def("everything")
+    with dg.DagsterInstance.ephemeral() as instance:
+        result = job.execute_in_process(
+            instance=instance,
+            raise_on_error=False,
+            asset_selection=[dg.AssetKey(["shed", "capture", "views"])],
+        )
+    failure = result.failure_data_for_node("shed__capture__views")
+    assert failure is not None
+    assert failure.user_failure_data is not None
+    assert "transforms.json" in (failure.user_failure_data.description or "")
+
+
+@pytest.mark.parametrize("file", ["workspace.yaml", "pyproject.toml"])
+def test_both_ways_to_load_name_the_code_location(file: str) -> None:
+    from pathlib import Path
+
+    assert "assets.definitions" in (Path(__file__).parents[2] / file).read_text()
