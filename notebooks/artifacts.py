@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING
 
@@ -90,7 +91,7 @@ def versions(key: str, home: Home | None = None) -> Styler:
                 "current": "yes" if version.current else "",
                 "made": _when(version.created),
                 "in": f"{made.seconds:.1f} s",
-                "since the one before": "; ".join(before.stale_against(made)) if before else "",
+                "since the one before": _lines(before.stale_against(made)) if before else "",
             }
         )
         before = made
@@ -144,7 +145,7 @@ def artifacts(scene: str, home: Home | None = None) -> Styler:
                 "made": _when(version.created) if version else "",
                 "in": f"{made.seconds:.1f} s" if made else "",
                 "size": f"{version.nbytes / 1e6:.1f} MB" if version else "",
-                "why it is not fresh": "; ".join(status.reasons),
+                "why it is not fresh": _lines(status.reasons),
             }
         )
     table = pd.DataFrame(rows).set_index("artifact")
@@ -168,9 +169,17 @@ def scores(evaluation: xr.DataTree) -> pd.DataFrame:
 
 def _to_read(table: pd.DataFrame) -> Styler:
     """A table of words: nothing is cut off, as pandas does with long texts."""
-    look = {"text-align": "left", "vertical-align": "top", "max-width": "46em"}
+    look = {"text-align": "left", "vertical-align": "top", "white-space": "nowrap"}
+    words = {"white-space": "pre-line", "max-width": "46em", "min-width": "16em"}
     left = [{"selector": "th", "props": "text-align: left; vertical-align: top"}]
-    return table.style.set_properties(**look).set_table_styles(left)
+    styled = table.rename_axis(index=None).style.set_properties(**look)
+    return styled.set_properties(subset=table.columns[-1:], **words).set_table_styles(left)
+
+
+def _lines(sentences: Sequence[str], most: int = 6) -> str:
+    """A sentence per line, and how many more there are."""
+    more = [f"and {len(sentences) - most} more"] if len(sentences) > most else []
+    return "\n".join([*sentences[:most], *more])
 
 
 def _when(moment: datetime) -> str:

@@ -70,7 +70,7 @@ def compare_held_out(evaluation: xr.DataTree) -> Comparison:
     renders = group(evaluation, "renders")
     psnr = {r["view"]: r["value"] for r in metric_rows(evaluation) if r["metric"] == "psnr"}
     names = [str(n) for n in renders["names"].values]
-    captions = [f"{n}   {psnr[n]:.2f} dB" if n in psnr else n for n in names]
+    captions = [f"{n} · {psnr[n]:.2f} dB" if n in psnr else n for n in names]
     return compare(
         _Cropped(renders, "truth"), _Cropped(renders, "colors"), ("photo", "render"), captions
     )
@@ -97,34 +97,36 @@ class Comparison(widgets.VBox):
         self._pair: tuple[np.ndarray, np.ndarray] | None = None
         self._largest = _typical_error(a, b) if largest_error is None else largest_error
         count = len(a)
-        shown = list(names) or [f"{i + 1} of {count}" for i in range(count)]
-        wide = widgets.Layout(width="auto")
+        self._names = list(names) or [f"{i + 1} of {count}" for i in range(count)]
         self.view = widgets.SelectionSlider(
-            options=[(name, i) for i, name in enumerate(shown)],
-            description="view",
-            layout=widgets.Layout(width="auto", display="" if count > 1 else "none"),
+            options=[(name, i) for i, name in enumerate(self._names)],
+            readout=False,
+            tooltip="which view",
+            layout=widgets.Layout(width="220px", margin="0 8px 0 8px"),
         )
         self.line = widgets.FloatSlider(
-            value=0.5, min=0, max=1, step=0.02, readout=False, description=labels[0], layout=wide
+            value=0.5,
+            min=0,
+            max=1,
+            step=0.02,
+            readout=False,
+            tooltip=f"the line between {labels[0]} and {labels[1]}",
+            layout=widgets.Layout(width="auto", margin="0", height="28px"),
         )
-        self._other = widgets.Label(labels[1])
+        self._name = widgets.Label()
         self._wipe, self._error = _image(), _image()
         scale = widgets.Image(
             value=png(_ramp()), format="png", layout=widgets.Layout(width="120px", height="8px")
         )
-        legend = widgets.HBox(
-            [widgets.Label("error  0"), scale, widgets.Label(f"{self._largest:.2g}")],
-            layout=widgets.Layout(align_items="center"),
-        )
-        line = widgets.HBox([self.line, self._other], layout=widgets.Layout(align_items="center"))
-        self.line.layout.flex = "1"
-        pictures = [
-            widgets.VBox([line, self._wipe], layout=widgets.Layout(width="50%", min_width="0")),
-            widgets.VBox([legend, self._error], layout=widgets.Layout(width="50%", min_width="0")),
+        legend = [widgets.Label("error   0"), scale, widgets.Label(f"{self._largest:.2g}")]
+        ends = [widgets.Label(label) for label in labels]
+        self._columns = [
+            widgets.VBox([self.line, self._wipe, _row(ends, "space-between")]),
+            widgets.VBox([_row([], "flex-end"), self._error, _row(legend, "flex-end")]),
         ]
-        super().__init__(
-            [self.view, widgets.HBox(pictures)], layout=widgets.Layout(max_width=f"{_WIDTH}px")
-        )
+        head = [_row([self.view, self._name], "flex-start")] if count > 1 else []
+        pictures = widgets.HBox(self._columns, layout=widgets.Layout(grid_gap="10px"))
+        super().__init__([*head, pictures], layout=widgets.Layout(max_width=f"{_WIDTH}px"))
         self.view.observe(lambda _: self._show_view(), "value")
         self.line.observe(lambda _: self._show_wipe(), "value")
         self._show_view()
@@ -150,9 +152,12 @@ class Comparison(widgets.VBox):
                 f"{a.shape[1]} x {a.shape[0]} and {self._labels[1]} {b.shape[1]} x {b.shape[0]}"
             )
         self._pair = a, b
-        for image in (self._wipe, self._error):
-            longer_is_height = a.shape[0] > a.shape[1]
-            image.layout.max_height = f"{_LARGE}px" if longer_is_height else "none"
+        height, width = a.shape[:2]
+        across = round(min((_WIDTH - 20) / 2, _LARGE * width / height))
+        for column in self._columns:
+            column.layout.width = f"{across}px"
+            column.layout.min_width = "0"
+        self._name.value = self._names[index]
         self._error.value = png(self._error_colours())
         self._show_wipe()
 
@@ -218,6 +223,14 @@ def _image() -> widgets.Image:
     """An image that fills its column."""
     layout = widgets.Layout(width="100%", object_fit="contain", object_position="left top")
     return widgets.Image(format="png", layout=layout)
+
+
+def _row(children: Sequence[widgets.Widget], justify: str) -> widgets.HBox:
+    """Widgets side by side, as high as a slider."""
+    layout = widgets.Layout(
+        justify_content=justify, align_items="center", min_height="28px", overflow="hidden"
+    )
+    return widgets.HBox(children, layout=layout)
 
 
 def _ramp() -> np.ndarray:

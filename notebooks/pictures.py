@@ -113,7 +113,7 @@ def comparison(evaluation: xr.DataTree, which: Sequence[int] | int = 3) -> Pictu
                     axes.set_title(title, color=INK)
                 first = first or axes
             score = psnr.get(row["name"])
-            _caption(first, row["name"] + (f"     {score:.2f} dB" if score else ""))
+            _caption(first, row["name"] + (f" · {score:.2f} dB" if score is not None else ""))
             top += height + _CAPTION
         for column, (name, low, high, meaning) in {
             2: (ERROR_MAP, 0, top_error, "mean |photo − render|"),
