@@ -52,7 +52,7 @@ def held_out_psnr(views: Any, splats: Splats) -> float:
 
 def test_training_explains_views_it_has_not_seen(make_views: MakeViews, points: Points) -> None:
     views = make_views(17)
-    result = train(views, points, TrainSettings.from_preset("preview", iterations=300))
+    result = train(views, points, TrainSettings.from_preset("preview", iterations=200))
     mean_image = torch.stack([i.float() for i in views.images]).mean(dim=0) / 255
     blind = np.mean([psnr(mean_image, views.images[i].float() / 255) for i in (0, 8, 16)])
     assert held_out_psnr(views, result.splats) > blind + 3
@@ -85,7 +85,7 @@ def test_history_has_a_row_every_ten_steps_and_the_last(
 
 
 def test_means_rate_falls_to_a_hundredth(make_views: MakeViews, points: Points) -> None:
-    result = train(make_views(), points, short(50))
+    result = train(make_views(), points, short(50, means_lr=1.6e-4))
     rates = result.history["means_lr"]
     np.testing.assert_allclose(
         rates, 1.6e-4 * result.extent * 0.01 ** ((result.history["iteration"] - 1) / 50)
