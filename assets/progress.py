@@ -103,13 +103,14 @@ def _draw(file: Path, stop: threading.Event, quiet: bool) -> None:
     )
 
     console = Console(stderr=True, quiet=quiet)
+    roomy = console.width >= 110
     columns = (
         SpinnerColumn(),
         TextColumn("{task.fields[key]}", style="bold"),
         TextColumn("{task.description}"),
-        BarColumn(bar_width=30),
+        BarColumn(bar_width=30 if roomy else 10),
         MofNCompleteColumn(),
-        TimeElapsedColumn(),
+        *((TimeElapsedColumn(),) if roomy else ()),
         TimeRemainingColumn(compact=True),
         TextColumn("{task.fields[numbers]}", style="dim"),
     )
@@ -130,7 +131,16 @@ def _show(bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any]
         bars.console.print(entry["say"], highlight=False)
         return
     name = (entry["key"], entry["what"])
-    numbers = "  ".join(f"{k} {v:.4g}" for k, v in entry["values"].items())
+    numbers = " ".join(f"{k} {_short(v)}" for k, v in entry["values"].items())
     if name not in tasks:
-        tasks[name] = bars.add_task(entry["what"], key=entry["key"], numbers=numbers)
+        key = entry["key"].rpartition("/")[2]
+        tasks[name] = bars.add_task(entry["what"], key=key, numbers=numbers)
     bars.update(tasks[name], completed=entry["done"], total=entry["total"] or None, numbers=numbers)
+
+
+def _short(value: float) -> str:
+    """Three digits and a unit: 0.0367, 27.5, 23.6k."""
+    for unit, size in (("M", 1e6), ("k", 1e3)):
+        if abs(value) >= size:
+            return f"{value / size:.3g}{unit}"
+    return f"{value:.3g}"
