@@ -24,6 +24,7 @@ from notebooks.style import (
     image_axes,
     style,
 )
+from ops.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -53,8 +54,9 @@ def grid(
     tallest = max(p.shape[0] / p.shape[1] for p in shown)
     cell_width = min(cell_width, 3.6 / tallest)
     row_height = cell_width * tallest + (_CAPTION if captions else _GAP)
+    total = rows * row_height - (0 if captions else _GAP)
     with style():
-        figure = Figure(figsize=(columns * (cell_width + _GAP) - _GAP, rows * row_height))
+        figure = Figure(figsize=(columns * (cell_width + _GAP) - _GAP, total))
         for i, picture in enumerate(shown):
             left = (i % columns) * (cell_width + _GAP)
             top = (i // columns) * row_height
@@ -81,6 +83,9 @@ def comparison(evaluation: xr.DataTree, which: Sequence[int] | int = 3) -> Pictu
     Args:
         evaluation: An artifact like ``scene/evaluation/held_out``.
         which: Positions of the views, or a number: so many from the worst PSNR to the best.
+
+    Raises:
+        InputError: There are no views.
     """
     from assets.bridge.evaluation import metric_rows
     from assets.bridge.trees import group
@@ -92,7 +97,9 @@ def comparison(evaluation: xr.DataTree, which: Sequence[int] | int = 3) -> Pictu
         ranked = sorted(range(len(names)), key=lambda i: psnr.get(names[i], 0.0))
         which = [ranked[i] for i in spread(len(ranked), which)]
     rows = [_planes(renders, i) for i in which]
-    top_error = max(float(np.nanpercentile(np.stack([_p99(r["errors"]) for r in rows]), 100)), 0.02)
+    if not rows:
+        raise InputError("comparison: expected at least one held-out view, found none")
+    top_error = max(0.02, *(float(np.percentile(r["errors"], 99)) for r in rows))
     near, far = _range([r["depth"] for r in rows])
 
     tallest = max(r["colors"].shape[0] / r["colors"].shape[1] for r in rows)
@@ -125,9 +132,15 @@ def comparison(evaluation: xr.DataTree, which: Sequence[int] | int = 3) -> Pictu
 
 
 def training_curves(trained: xr.DataTree) -> Picture:
-    """PSNR, loss and number of Gaussians over the iterations of training."""
+    """PSNR, loss and number of Gaussians over the iterations of training.
+
+    Raises:
+        InputError: The splats were not trained here, so that there are no curves.
+    """
     from assets.bridge.trees import group
 
+    if "history" not in trained.children:
+        raise InputError("training curves: these splats came from a file, without a history")
     history = group(trained, "history")
     x = history["iteration"].values
     panels = (
@@ -150,11 +163,12 @@ def training_curves(trained: xr.DataTree) -> Picture:
             axes.margins(x=0.02)
             if name == "count":
                 axes.yaxis.set_major_formatter("{x:,.0f}")
-            if name == "loss" and (y > 0).all():
+            ticks = _log_ticks(y) if name == "loss" and (y > 0).all() else []
+            if len(ticks) > 1:
                 axes.set_yscale("log")
                 axes.minorticks_off()
-                axes.set_yticks(_log_ticks(y))
-                axes.set_yticklabels([f"{t:g}" for t in _log_ticks(y)])
+                axes.set_yticks(ticks)
+                axes.set_yticklabels([f"{t:g}" for t in ticks])
             axes.annotate(
                 f"{smooth[-1]:,.0f}" if name == "count" else f"{smooth[-1]:.3g}",
                 (x[-1], smooth[-1]),
@@ -212,9 +226,17 @@ def capture_map(views: Views, points: Points, path: Cameras | None = None) -> Pi
             axes.set_title(title, color=INK)
             axes.set_aspect("equal")
             axes.set_xlim(-half, half)
-            axes.set_ylim(-half, half)
+            axes.set_ylim(*((-half, half) if up == 1 else _heights(cloud, centers, half)))
         figure.legend(*axes.get_legend_handles_labels(), loc="outside lower center", ncols=4)
         return finish(figure, f"map of {len(centers)} cameras and {len(cloud)} points")
+
+
+def _heights(cloud: np.ndarray, centers: np.ndarray, half: float) -> tuple[float, float]:
+    """Limits of a view from the side: all cameras and most points, a margin above and below."""
+    known = np.percentile(cloud[:, 2], [2, 98]) if len(cloud) else np.zeros(2)
+    low, high = min(known[0], centers[:, 2].min()), max(known[1], centers[:, 2].max())
+    margin = 0.1 * half
+    return max(low - margin, -half), min(high + margin, half)
 
 
 def spread(count: int, most: int) -> list[int]:
@@ -231,10 +253,6 @@ def _planes(renders: xr.Dataset, i: int) -> dict[str, Any]:
     found["depth"] = np.where(found["alpha"] > 0.5, found["depth"], np.nan)
     found["name"] = str(renders["names"][i].values)
     return found
-
-
-def _p99(values: np.ndarray) -> np.floating:
-    return np.percentile(values, 99)
 
 
 def _range(maps: Sequence[np.ndarray]) -> tuple[float, float]:

@@ -59,19 +59,6 @@ def as_pixels(picture: Any) -> np.ndarray:
     return np.ascontiguousarray(np.broadcast_to(pixels, (*pixels.shape[:2], 3)))
 
 
-def as_values(picture: Any) -> np.ndarray:
-    """[H, W] float32 of a map of values (depth, error); NaN where there is none.
-
-    Raises:
-        InputError: It is not two-dimensional.
-    """
-    found = as_array(picture)
-    values = found[..., 0] if found.ndim == 3 and found.shape[-1] == 1 else found
-    if values.ndim != 2 or 0 in values.shape:
-        raise InputError(f"map of values: expected an array [H, W], found shape {found.shape}")
-    return values.astype(np.float32)
-
-
 def png(pixels: np.ndarray) -> bytes:
     """[H, W, 3] uint8 as a PNG."""
     with io.BytesIO() as file:

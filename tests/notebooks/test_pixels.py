@@ -10,7 +10,7 @@ import torch
 import xarray as xr
 from PIL import Image
 
-from notebooks.pixels import as_pixels, as_values, png, webp
+from notebooks.pixels import as_pixels, png, webp
 from ops.errors import InputError
 
 BYTES = np.random.default_rng(0).integers(0, 256, (5, 7, 3), np.uint8)
@@ -62,12 +62,6 @@ def test_alpha_is_put_on_white() -> None:
 def test_other_forms_are_refused(picture: np.ndarray, message: str) -> None:
     with pytest.raises(InputError, match=message):
         as_pixels(picture)
-
-
-def test_maps_of_values_have_two_dimensions() -> None:
-    assert as_values(torch.ones(3, 4, 1)).shape == (3, 4)
-    with pytest.raises(InputError, match=r"found shape \(3, 4, 3\)"):
-        as_values(np.ones((3, 4, 3)))
 
 
 def test_png_is_exact_and_webp_holds_all_frames() -> None:
