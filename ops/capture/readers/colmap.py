@@ -63,7 +63,7 @@ def read_colmap(folder: Path) -> Dataset:
     root = _root_of(folder, model, images)
     camera_path, image_path = _file(model, "cameras"), _file(model, "images")
     cameras = read_cameras(camera_path)
-    photos = _photo_folder(root, images)
+    photos = _photo_folder([root, model, model.parent], root, images)
     if photos.name.startswith("images_"):
         notes.append(f"the photos are those in {photos.name}/")
     entries = []
@@ -182,11 +182,13 @@ def _root_of(folder: Path, model: Path, images: Sequence[ModelImage]) -> Path:
     return next((c for c in candidates if any((c / i.name).is_file() for i in images)), folder)
 
 
-def _photo_folder(root: Path, images: Sequence[ModelImage]) -> Path:
-    for name in PHOTO_FOLDERS:
-        folder = root / name
-        if any((folder / image.name).is_file() for image in images):
-            return folder
+def _photo_folder(places: Sequence[Path], root: Path, images: Sequence[ModelImage]) -> Path:
+    """The first usual folder, at one of the places inside ``root``, that has any of the photos."""
+    for place in places:
+        for name in PHOTO_FOLDERS:
+            folder = place / name
+            if folder.is_relative_to(root) and any((folder / i.name).is_file() for i in images):
+                return folder
     return root / PHOTO_FOLDERS[0]
 
 

@@ -93,4 +93,6 @@ def _no_layout(folder: Path) -> str:
         message += f" Did you mean {folder / below[0]}?"
     if any(p.suffix.lower() in (".mp4", ".mov", ".avi", ".mkv") for p in folder.iterdir()):
         message += " Videos are not read: take frames out first, for example with ffmpeg."
+    if any(p.suffix.lower() in (".heic", ".heif") for p in folder.iterdir()):
+        message += " HEIC photos are not read: convert them to JPEG first."
     return message

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-import math
+import reprlib
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def load_object(path: Path) -> dict[str, object]:
             f"{path}, line {error.lineno}, column {error.colno}: the JSON is broken "
             f"({error.msg}). Correct the file or export it again."
         ) from error
-    except (OSError, UnicodeDecodeError, RecursionError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: expected a JSON file, which cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise InputError(
@@ -41,8 +41,10 @@ def number(fields: Mapping[str, object], key: str, told_by: str) -> float | None
     value = fields.get(key)
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
-        raise InputError(f"{told_by}: expected {key} to be a finite number, found {value!r}")
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not abs(value) < 1e300:
+        raise InputError(
+            f"{told_by}: expected {key} to be a finite number, found {reprlib.repr(value)}"
+        )
     return float(value)
 
 

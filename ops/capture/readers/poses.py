@@ -29,7 +29,7 @@ def checked_pose(stated: object, told_by: str) -> tuple[Array, float]:
     """
     try:
         matrix = np.asarray(stated, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         matrix = np.empty(0)
     if matrix.shape not in ((4, 4), (3, 4)):
         raise InputError(

@@ -91,7 +91,7 @@ def opencv_axes(matrix: object) -> object:
     """Camera-to-world numbers from OpenGL to OpenCV axes; anything else is left for the checks."""
     try:
         converted = np.array(matrix, dtype=np.float64)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return matrix
     if converted.shape not in ((4, 4), (3, 4)):
         return matrix

@@ -46,6 +46,11 @@ def test_a_folder_of_videos_says_what_to_do(tmp_path):
     refused(tmp_path, "Videos are not read", "ffmpeg")
 
 
+def test_a_folder_of_heic_photos_says_what_to_do(tmp_path):
+    (tmp_path / "IMG_1.HEIC").write_bytes(b"")
+    refused(tmp_path, "HEIC photos are not read", "JPEG")
+
+
 def test_unknown_layout_name(shot):
     shot.transforms()
     with pytest.raises(InputError, match="found 'nerf'"):
@@ -137,6 +142,7 @@ BAD_POSES = {
     "transposed": (POSE + np.eye(4, k=-3) * 2, "transposed"),
     "small": (np.eye(3), "4x4 numbers"),
     "words": ([["a"]], "4x4 numbers"),
+    "huge": ([[10**400] * 4] * 4, "4x4 numbers"),
 }
 
 
@@ -144,7 +150,7 @@ BAD_POSES = {
 def test_bad_poses_name_the_frame(shot, case):
     pose, part = BAD_POSES[case]
     content = shot.transforms()
-    content["frames"][2]["transform_matrix"] = np.asarray(pose).tolist()
+    content["frames"][2]["transform_matrix"] = pose.tolist() if hasattr(pose, "tolist") else pose
     rewrite(shot, content)
     refused(shot.root, "frame 2 (images/002.png)", part)
 
@@ -187,6 +193,7 @@ def test_unsupported_colmap_camera_model(shot):
         ({"fl_x": -3}, "fx to be a finite number above 0, found -3"),
         ({"fl_x": "wide"}, "expected fl_x to be a finite number, found 'wide'"),
         ({"cx": float("nan")}, "expected cx to be a finite number"),
+        ({"cx": 10**400}, "expected cx to be a finite number"),
         ({"cx": 0.5, "cy": 4000}, "principal point"),
         ({"w": 0}, "expected w to be a whole number above 0"),
         ({"fl_x": None, "fl_y": None}, "expected a focal length in pixels (fl_x)"),

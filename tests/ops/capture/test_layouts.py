@@ -191,6 +191,13 @@ def test_colmap_model_given_directly_finds_photos_beside_it(shot, place):
     assert dataset.frames[0].image_path == shot.root / "images/000.png"
 
 
+def test_colmap_model_and_photos_together_in_a_sub_folder(tmp_path, new_shot, orbit_poses):
+    shot = new_shot(tmp_path / "export", orbit_poses(3))
+    shot.colmap(".")
+    dataset = read_dataset(tmp_path)
+    assert dataset.frames[0].name == "export/images/000.png"
+
+
 def test_colmap_binary_as_pycolmap_writes_it_equals_text(shot):
     model = shot.colmap(camera="1 OPENCV 16 12 20 21 8.5 6.5 0.1 0.01 0.001 0.002")
     text = read_dataset(shot.root)
