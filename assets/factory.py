@@ -1,7 +1,7 @@
 """From stages to Dagster assets: one per stage and scene."""
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
@@ -133,7 +133,8 @@ def _metadata(stage: Stage, scene_name: str, outcome: Outcome) -> dict[str, Any]
     if stage.preview is not None:
         preview = stage.preview(outcome.tree, scene_name)
         shown |= {k: dg.MetadataValue.md(v) for k, v in preview.markdown.items()}
-        shown |= dict(preview.numbers)
+        shown |= {k: _table(rows) for k, rows in preview.tables.items() if rows}
+        shown |= {k: _rounded(v) for k, v in preview.numbers.items()}
     made = version.provenance
     return shown | {
         "version": version.tag,
@@ -146,6 +147,16 @@ def _metadata(stage: Stage, scene_name: str, outcome: Outcome) -> dict[str, Any]
         "made with": dg.MetadataValue.json({"device": made.device, **made.packages}),
         **({"notes": dg.MetadataValue.md("\n\n".join(made.notes))} if made.notes else {}),
     }
+
+
+def _table(rows: Sequence[Mapping[str, float | int | str]]) -> dg.TableMetadataValue:
+    records = [dg.TableRecord({k: _rounded(v) for k, v in row.items()}) for row in rows]
+    return dg.MetadataValue.table(records)
+
+
+def _rounded(value: float | int | str) -> float | int | str:
+    """Five digits are enough to be read."""
+    return float(f"{value:.5g}") if isinstance(value, float) else value
 
 
 def _place(stage: Stage) -> str:

@@ -6,7 +6,6 @@ import base64
 import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -51,20 +50,12 @@ def spread(count: int, most: int) -> list[int]:
     return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
 
 
-def markdown_table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows of equal keys as a markdown table; floats with four significant digits."""
-    if not rows:
-        return "(nothing)"
-    names = list(rows[0])
-    lines = ["| " + " | ".join(names) + " |", "|" + " --- |" * len(names)]
-    for row in rows:
-        cells = [f"{v:.4g}" if isinstance(v, float) else str(v) for v in row.values()]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines)
-
-
 def curves(
-    x: np.ndarray, panels: Mapping[str, np.ndarray], xlabel: str, alt: str, smooth: int = 1
+    x: np.ndarray,
+    panels: Mapping[str, np.ndarray],
+    xlabel: str,
+    alt: str,
+    noisy: Mapping[str, int] | None = None,
 ) -> str:
     """Small line charts side by side over one x axis, as inline Markdown.
 
@@ -73,14 +64,15 @@ def curves(
         panels: [n] values by panel title.
         xlabel: Label of the axis.
         alt: Text for those who do not see the picture.
-        smooth: Running mean over so many points is drawn above the raw values.
+        noisy: By title, over how many points a running mean is drawn above the raw values.
     """
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(3.6 * len(panels), 2.6), layout="constrained", dpi=110)
+    figure = Figure(figsize=(3.3 * len(panels), 2.5), layout="constrained", dpi=110)
     for axis, (title, y) in zip(
         np.atleast_1d(figure.subplots(1, len(panels))), panels.items(), strict=True
     ):
+        smooth = (noisy or {}).get(title, 1)
         smoothed = len(x) > 4 * smooth > 4
         axis.plot(x, y, color=_LINE, lw=0.8, alpha=0.35 if smoothed else 1)
         if smoothed:

@@ -68,7 +68,8 @@ def resolve(settings: type[S], table: Mapping[str, Any], section: Section) -> S:
     try:
         if hasattr(settings, "from_preset"):
             preset = values.pop("preset", fields["preset"].default)
-            return settings.from_preset(preset, **values)  # type: ignore[no-any-return]
+            made: S = settings.from_preset(preset, **values)
+            return made
         return settings(**values)
     except InputError as error:
         raise InputError(f"{section.place()}: {error}") from None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -33,6 +33,8 @@ class Preview:
     """Texts by title; pictures are inline images."""
     numbers: Mapping[str, float | int | str] = field(default_factory=dict)
     """Figures by title; the UI draws the numeric ones over time."""
+    tables: Mapping[str, Sequence[Mapping[str, float | int | str]]] = field(default_factory=dict)
+    """Tables by title, as rows of equal keys."""
 
 
 @dataclass

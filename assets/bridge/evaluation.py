@@ -98,6 +98,15 @@ def metric_rows(tree: xr.DataTree, view: str | None = None) -> list[dict[str, An
     ]
 
 
+def view_table(tree: xr.DataTree) -> list[dict[str, float | str]]:
+    """The table of metrics with a row for each view and a column for each metric."""
+    rows: dict[str, dict[str, float | str]] = {}
+    for row in metric_rows(tree):
+        if row["view"] != "mean":
+            rows.setdefault(row["view"], {"view": row["view"]})[row["metric"]] = row["value"]
+    return list(rows.values())
+
+
 def metric_name(metric: str, net: str, input_range: str) -> str:
     """``psnr``, ``ssim``, ``lpips_alex[-1,1]``: net and range are part of the name."""
     return f"{metric}_{net}{input_range}" if net else metric

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 def views_preview(tree: xr.DataTree, scene: str) -> Preview:
     """Some of the pictures, and the figures of the capture."""
     from assets.bridge.views import StoredViews
-    from assets.previews import inline_image, markdown_table, spread, tile
+    from assets.previews import inline_image, spread, tile
 
     views = StoredViews(tree)
     chosen = spread(len(views), 12)
@@ -21,10 +21,8 @@ def views_preview(tree: xr.DataTree, scene: str) -> Preview:
     sizes = sorted(set(zip(views.cameras.widths, views.cameras.heights, strict=True)))
     held_out = views.splits.count("test")
     record = tree.attrs.get("record", {})
-    plain = [{"": k, " ": v} for k, v in record.items() if isinstance(v, str | int | float)]
+    plain = [{"what": k, "value": str(v)} for k, v in record.items() if not isinstance(v, list)]
     texts = {f"views of {scene}": inline_image(sheet, f"{len(chosen)} of {len(views)} views")}
-    if plain:
-        texts["how they were made"] = markdown_table(plain)
     return Preview(
         texts,
         {
@@ -33,6 +31,7 @@ def views_preview(tree: xr.DataTree, scene: str) -> Preview:
             "held-out views": held_out,
             "sizes": ", ".join(f"{w}x{h}" for w, h in sizes[:4]),
         },
+        {"how they were made": plain},
     )
 
 

@@ -14,9 +14,9 @@ def evaluation_preview(tree: xr.DataTree, scene: str) -> Preview:
     """Renders beside photos, and the table of means."""
     import numpy as np
 
-    from assets.bridge.evaluation import mean_scores
+    from assets.bridge.evaluation import mean_scores, view_table
     from assets.bridge.trees import group
-    from assets.previews import inline_image, markdown_table, spread, tile
+    from assets.previews import inline_image, spread, tile
 
     renders = group(tree, "renders")
     pictures = []
@@ -24,19 +24,17 @@ def evaluation_preview(tree: xr.DataTree, scene: str) -> Preview:
         height, width = int(renders["heights"][i]), int(renders["widths"][i])
         pair = [renders[n][i, :height, :width].values for n in ("truth", "colors")]
         pictures.append(np.hstack(pair))
-    means = mean_scores(tree)
-    table = markdown_table([{"metric": k, "mean over held-out views": v} for k, v in means.items()])
+    picture = inline_image(tile(pictures, 2, 180), "photo and render")
     lost = tree["metrics"].attrs.get("unavailable", {})
-    if lost:
-        table += "\n\n" + "\n\n".join(f"**{k}** not available: {v}" for k, v in lost.items())
+    means = mean_scores(tree)
     return Preview(
-        {
-            f"held-out views of {scene}: photo, render": inline_image(
-                tile(pictures, 2, 180), "photo and render"
-            ),
-            "metrics": table,
-        },
+        {f"held-out views of {scene}: photo, render": picture},
         {"protocol": tree["metrics"].attrs["protocol"], **means},
+        {
+            "means over held-out views": [{"metric": k, "mean": v} for k, v in means.items()],
+            "not available": [{"metric": k, "why": v} for k, v in lost.items()],
+            "every view": view_table(tree),
+        },
     )
 
 
@@ -46,7 +44,7 @@ def contact_sheet_preview(tree: xr.DataTree, scene: str) -> Preview:
     from assets.previews import inline_image
 
     return Preview(
-        {tree.attrs["title"]: inline_image(group(tree)["pixels"].values, "contact sheet", 1400)}
+        {tree.attrs["title"]: inline_image(group(tree)["pixels"].values, "contact sheet", 1100)}
     )
 
 

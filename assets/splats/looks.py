@@ -16,13 +16,18 @@ def training_preview(tree: xr.DataTree, scene: str) -> Preview:
     from assets.previews import curves
 
     history = group(tree, "history")
+    psnr, loss = "PSNR of training views, dB", "loss"
     panels = {
-        "PSNR of training views, dB": history["psnr"].values,
-        "loss": history["loss"].values,
+        psnr: history["psnr"].values,
+        loss: history["loss"].values,
         "Gaussians": history["count"].values,
     }
     picture = curves(
-        history["iteration"].values, panels, "iteration", f"training of {scene}", smooth=10
+        history["iteration"].values,
+        panels,
+        "iteration",
+        f"training of {scene}",
+        noisy={psnr: 10, loss: 10},
     )
     last = history.isel(row=slice(-10, None))
     return Preview(
@@ -87,7 +92,6 @@ def opacity_not_collapsed(tree: xr.DataTree, *_: xr.DataTree) -> Check:
 def files_preview(tree: xr.DataTree, scene: str) -> Preview:
     """The files and their sizes."""
     from assets.bridge.trees import group
-    from assets.previews import markdown_table
 
     table = group(tree)
     paths, sizes = table["path"].values, table["bytes"].values
@@ -95,4 +99,4 @@ def files_preview(tree: xr.DataTree, scene: str) -> Preview:
         {"file": f"exports/{scene}/{p}", "size": f"{n / 1e6:.2f} MB"}
         for p, n in zip(paths, sizes, strict=True)
     ]
-    return Preview({"files": markdown_table(rows)}, {"bytes": int(sizes.sum())})
+    return Preview(numbers={"bytes": int(sizes.sum())}, tables={"files": rows})

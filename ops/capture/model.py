@@ -74,8 +74,15 @@ class Dataset:
 class Views(Protocol):
     """Prepared views: undistorted, scaled photos and their cameras, decoded one at a time."""
 
-    cameras: Cameras
-    splits: tuple[Split, ...]
+    @property
+    def cameras(self) -> Cameras:
+        """One camera per view."""
+        ...
+
+    @property
+    def splits(self) -> tuple[Split, ...]:
+        """The split of each view."""
+        ...
 
     def __len__(self) -> int: ...
 

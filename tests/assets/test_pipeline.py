@@ -211,7 +211,7 @@ def test_checks_and_previews_are_made_for_every_artifact(home: Home, demo_scene:
                 assert verdict.passed, f"{name}: {verdict.message}"
         assert stage.preview is not None, f"{key} shows nothing"
         preview = stage.preview(tree(home, key), "demo")
-        assert preview.markdown, f"{key} shows no text or picture"
+        assert preview.markdown or preview.tables, f"{key} shows no picture or table"
     assert {"finite", "opacity_not_collapsed", "cameras_look_at_the_scene"} <= set(judged)
 
 
