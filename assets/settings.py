@@ -7,7 +7,7 @@ import difflib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args, get_origin
@@ -66,11 +66,10 @@ def resolve(settings: type[S], table: Mapping[str, Any], section: Section) -> S:
             raise InputError(f"{section.place(key)}: no such setting; {hint}")
         values[key] = _converted(value, types_[key], section.place(key))
     try:
-        if hasattr(settings, "from_preset"):
-            preset = values.pop("preset", fields["preset"].default)
-            made: S = settings.from_preset(preset, **values)
-            return made
-        return settings(**values)
+        from_preset: Callable[..., S] | None = getattr(settings, "from_preset", None)
+        if from_preset is None:
+            return settings(**values)
+        return from_preset(values.pop("preset", fields["preset"].default), **values)
     except InputError as error:
         raise InputError(f"{section.place()}: {error}") from None
 

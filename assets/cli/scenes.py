@@ -36,7 +36,8 @@ def find_scene(name: str, home: Home | None = None) -> Scene:
         InputError: If there is none, with those there are, or if its file cannot be read.
     """
     found = all_scenes(home or Home.find(), known_sections())
-    scene = found.get(name.partition("/")[0])
+    name = name.strip("/").partition("/")[0]
+    scene = found.get(name)
     if scene is None:
         raise InputError(f"no scene {name!r}; there are: {', '.join(sorted(found))}")
     if isinstance(scene, InputError):
