@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ops.capture.demo.shapes import BALL, BLOCK, LATHE, PLANE, RING
+from ops.capture.demo.shapes import BALL, BLOCK, CASTS, KIND, LATHE, PLANE, RING
 
 Array = np.ndarray
 Vec = Sequence[float] | Array
@@ -88,7 +88,6 @@ class Builder:
         self.label_names: list[str] = []
         self.place = Place()
         self.object, self.label, self.shadows = -1, 0, True
-        self.kinds: list[int] = []
         self.shapes: list[Array] = []
         self.frames: list[Array] = []
         self.bounds: list[Array] = []
@@ -96,7 +95,6 @@ class Builder:
         self.labels: list[int] = []
         self.objects: list[int] = []
         self.convex: list[bool] = []
-        self.casts: list[bool] = []
         self.blobs: list[Array] = []
         self.blocks: list[int] = []
 
@@ -125,24 +123,23 @@ class Builder:
     ) -> int:
         own = self.place.rotation @ (np.eye(3) if rotation is None else rotation)
         origin = self.place.point(center)
-        row = np.zeros(21)
+        row = np.zeros(23)
         row[:9] = (np.diag(1 / np.asarray(scale, float)) @ own.T).ravel()
         row[9:12] = origin
         row[12 : 12 + len(numbers)] = numbers
-        self.kinds.append(kind)
+        row[KIND], row[CASTS] = kind, self.shadows and kind != PLANE
         self.shapes.append(row)
         self.frames.append(np.concatenate([own.T.ravel(), origin]))
         low, high = reach
         middle, half = own @ ((low + high) / 2) + origin, (high - low) / 2
         # An ellipsoid reaches |R diag(half)| by rows in the 2-norm, a box in the 1-norm.
-        across = np.linalg.norm(own * half, ord=2 if kind == BALL else 1, axis=1) + 1e-9
+        across = np.linalg.norm(own * half, ord=2 if kind == BALL else 1, axis=1) + 1e-7
         self.bounds.append(np.concatenate([middle - across, middle + across]))
         self.materials.append(material.row(self.seed))
         self.labels.append(self.label)
         self.objects.append(self.object)
         self.convex.append(convex)
-        self.casts.append(self.shadows)
-        return len(self.kinds) - 1
+        return len(self.shapes) - 1
 
     def plane(self, material: Material, center: Vec, axes: Array) -> None:
         """A side of the room; the columns of ``axes`` are u, v and the normal."""
@@ -238,27 +235,25 @@ class Builder:
         """A sphere that stands for (a part of) the object where ambient light is dimmed."""
         self.blobs.append(np.array([*self.place.point(center), radius, self.object]))
 
-    def tree(self) -> tuple[Array, Array, Array]:
-        """Bounding boxes of everything but the planes, split in halves; see ``model.Scene``."""
+    def tree(self) -> tuple[Array, Array]:
+        """Bounding boxes of all shapes but the planes, and links; see ``model.Scene``."""
         bounds = np.array(self.bounds)
         middles = bounds[:, :3] + bounds[:, 3:]
-        nodes: list[Array] = []
-        skips: list[int] = []
-        leaves: list[int] = []
+        boxes: list[Array] = []
+        links: list[list[int]] = []
 
         def grow(members: Array) -> None:
-            here = len(nodes)
             low, high = bounds[members, :3].min(0), bounds[members, 3:].max(0)
-            nodes.append(np.concatenate([low, high]))
-            skips.append(0)
-            leaves.append(int(members[0]) if len(members) == 1 else -1)
+            boxes.append(np.concatenate([low, high]))
+            link = [0, int(members[0]) if len(members) == 1 else -1]
+            links.append(link)
             if len(members) > 1:
                 for half in _halves(members, bounds, middles):
                     grow(half)
-            skips[here] = len(nodes)
+            link[0] = len(boxes)
 
-        grow(np.flatnonzero(np.array(self.kinds) != PLANE))
-        return np.array(nodes), np.array(skips), np.array(leaves)
+        grow(np.flatnonzero(np.array(self.shapes)[:, KIND] != PLANE))
+        return np.array(boxes), np.array(links)
 
 
 def _area(low: Array, high: Array) -> Array:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import Array, Vec, kernel
+from ops.capture.demo.jit import Array, Vec, helper
 from ops.capture.demo.surroundings import (
     book,
     cloth,
@@ -44,7 +44,7 @@ MARBLE, GLAZE, PORCELAIN, LEAF, STRAW, CHEQUER, WAX, BALL_STRIPES = range(10, 18
 FRUIT, ICING, PAPER_LAMP, BRASS, GLOBE, YARN = range(18, 24)
 
 
-@kernel
+@helper
 def _marble(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Veins of size s0 and smaller in a clouded stone."""
     seed = m[16]
@@ -57,7 +57,7 @@ def _marble(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(mix(c, colour(m, 2), 0.85 * vein), 1.0 + 0.1 * crystal)
 
 
-@kernel
+@helper
 def _glaze(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Stoneware glaze: mottling of size s0, iron specks of size s1, crackle of size s2."""
     seed = m[16]
@@ -75,7 +75,7 @@ def _glaze(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, 1.0 + 0.06 * fractal(p, 0.004, w, 0.9, seed + 9))
 
 
-@kernel
+@helper
 def _porcelain(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """White ware painted in B: rings of period s0 along z (or the radius where flat), petals
     around, s1 of them."""
@@ -101,7 +101,7 @@ def _porcelain(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(body, colour(m, 1), min(blue, 1.0) * wash)
 
 
-@kernel
+@helper
 def _leaf(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A leaf along x of half length s0: midrib, side veins and the net between them."""
     seed = m[16]
@@ -117,7 +117,7 @@ def _leaf(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, 1.0 - 0.2 * fine)
 
 
-@kernel
+@helper
 def _straw(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A coil of straw about z of radii s0 (major) and s1 (minor), bound by a wrapping strip."""
     seed = m[16]
@@ -135,7 +135,7 @@ def _straw(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(c, strip, wrap)
 
 
-@kernel
+@helper
 def _chequer(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Inlaid squares of side s0, light and dark wood, with fine lines around each."""
     seed = m[16]
@@ -153,7 +153,7 @@ def _chequer(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(c, colour(m, 2), 0.9 * max(line, dots))
 
 
-@kernel
+@helper
 def _wax(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Candle wax that glows towards its top at s0."""
     seed = m[16]
@@ -163,7 +163,7 @@ def _wax(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(times(colour(m, 0), 1.0 + 0.12 * run - 0.2 * bubble), colour(m, 1), 0.7 * glow)
 
 
-@kernel
+@helper
 def _ball_stripes(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A toy ball of radius s0: wedges of colour, caps and printed stars."""
     seed = m[16]
@@ -183,7 +183,7 @@ def _ball_stripes(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, (1.0 - 0.16 * scuff) * (1.0 + 0.12 * fractal(p, 0.012, w, 0.88, seed + 1)))
 
 
-@kernel
+@helper
 def _fruit(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Fruit skin: ground A, blush B of size s0, pores C of size s1."""
     seed = m[16]
@@ -195,7 +195,7 @@ def _fruit(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, (1.0 - 0.12 * cells(p, 0.0011, w, seed + 3)[0]) * (1.0 + 0.08 * streak))
 
 
-@kernel
+@helper
 def _icing(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Dough A below, icing B above a wavy edge, sprinkles of many colours on it."""
     seed = m[16]
@@ -222,7 +222,7 @@ def _icing(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(dough, icing, iced)
 
 
-@kernel
+@helper
 def _paper_lamp(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A paper lantern of radius s0 with ribs; it shines."""
     h = math.asin(min(max(p[2] / m[10], -1.0), 1.0))
@@ -232,7 +232,7 @@ def _paper_lamp(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, (1.0 - 0.3 * rib) * (1.0 - 0.12 * fibre))
 
 
-@kernel
+@helper
 def _brass(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Turned metal: fine grooves around z, and tarnish."""
     seed = m[16]
@@ -243,7 +243,7 @@ def _brass(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, 1.0 + 0.3 * groove)
 
 
-@kernel
+@helper
 def _globe(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A globe of radius s0 of a world that is not ours: land with coasts of every size."""
     seed = m[16]
@@ -261,7 +261,7 @@ def _globe(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(mix(c, (0.2, 0.15, 0.1), 0.5 * line), 1.0 + 0.1 * fractal(p, 0.01, w, 0.88, seed))
 
 
-@kernel
+@helper
 def _yarn(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A ball of yarn: three windings about slanted axes, each shown where it lies on top."""
     seed = m[16]
@@ -281,7 +281,7 @@ def _yarn(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, strand * (1.0 + 0.15 * twist) * (1.0 + 0.3 * fluff))
 
 
-@kernel
+@helper
 def albedo(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Linear RGB of a material at a point of its texture frame (colour of the glow for lamps)."""
     kind = int(m[0])

@@ -10,23 +10,19 @@ from numpy import ndarray
 class Scene(NamedTuple):
     """N shapes in a room; world in metres, z up, the table top around the origin of x and y.
 
-    The tree is a list of nodes in depth-first order. ``tree_next`` says where to go on when a
-    node's box is missed; ``tree_shape`` is the shape of a leaf, -1 for an inner node. The planes of
-    the room are not in the tree: every ray meets one of them, and they throw no shadow.
+    The tree is a list of nodes in depth-first order. The planes of the room are not in it: every
+    ray meets one of them, and they throw no shadow.
     """
 
-    kinds: ndarray  # [N] int64, see shapes
-    shapes: ndarray  # [N, 21] float64, see shapes
+    shapes: ndarray  # [N, 23] float64, see shapes
+    planes: ndarray  # [6] int64, the shapes that are sides of the room
+    tree: ndarray  # [T, 6] float64, bounding boxes: low corner, high corner
+    links: ndarray  # [T, 2] int64: the node after a missed box; the shape of a leaf, else -1
     frames: ndarray  # [N, 12] float64, world to texture frame: rotation by rows, origin
     materials: ndarray  # [N, 17] float64, see materials
     labels: ndarray  # [N] uint8, index into the label names
     objects: ndarray  # [N] int64, shapes of one object have the same number
     convex: ndarray  # [N] bool, a shape that cannot shade itself
-    casts: ndarray  # [N] bool, a shape that throws a shadow
-    planes: ndarray  # [6] int64, the sides of the room
-    tree: ndarray  # [T, 6] float64, bounding boxes: low corner, high corner
-    tree_next: ndarray  # [T] int64
-    tree_shape: ndarray  # [T] int64
     blobs: ndarray  # [B, 5] float64, spheres that dim the ambient light: centre, radius, object
     blocks: ndarray  # [K] int64, boxes that dim the ambient light
     room: ndarray  # [2, 3] float64, lowest and highest corner

@@ -12,7 +12,7 @@ import numpy as np
 from numba import config
 
 from ops.cameras import Cameras
-from ops.capture.demo.jit import Vec, kernel
+from ops.capture.demo.jit import Vec, helper, kernel
 from ops.capture.demo.model import Scene
 from ops.capture.demo.scene import demo_scene
 from ops.capture.demo.shading import radiance, soft_light
@@ -41,12 +41,12 @@ class _Buffers(NamedTuple):
     depth: Array  # [H, W] float32
     normal: Array  # [H, W, 3] float32
     label: Array  # [H, W] uint8
-    object: Array  # [H, W] int64, the object at the pixel centre
+    shape: Array  # [H, W] int64, the shape at the pixel centre
     point: Array  # [H, W, 3] float64, the surface point at the pixel centre
     soft: Array  # [H, W, 3] float64, the soft light there
 
 
-@kernel
+@helper
 def _ray(view: Array, x: float, y: float) -> tuple[Vec, float]:
     """Unit world direction through image point (x, y), and the cosine to the optical axis."""
     a, b = (x - view[14]) / view[12], (y - view[15]) / view[13]
@@ -62,15 +62,16 @@ def _ray(view: Array, x: float, y: float) -> tuple[Vec, float]:
 @kernel
 def _centres(scene: Scene, view: Array, y: int, out: _Buffers) -> None:
     """Exact values at the pixel centres of a row, and the soft light there."""
-    eye = (view[9], view[10], view[11])
+    eye, guess = (view[9], view[10], view[11]), -1
     for x in range(out.depth.shape[1]):
         d, c = _ray(view, x + 0.5, y + 0.5)
-        i, t = nearest(scene, eye, d)
+        i, t = nearest(scene, eye, d, guess)
+        guess = i
         p = along(eye, d, t)
-        n = normal(scene.kinds[i], scene.shapes[i], p, d)
+        n = normal(scene.shapes[i], p, d)
         out.depth[y, x] = t * c
         out.label[y, x] = scene.labels[i]
-        out.object[y, x] = scene.objects[i]
+        out.shape[y, x] = i
         soft = soft_light(scene, i, p, n)
         for k in range(3):
             out.normal[y, x, k] = n[k]
@@ -78,13 +79,14 @@ def _centres(scene: Scene, view: Array, y: int, out: _Buffers) -> None:
             out.soft[y, x, k] = soft[k]
 
 
-@kernel
+@helper
 def _known_light(
     scene: Scene, out: _Buffers, i: int, p: Vec, n: Vec, w: float, x: int, y: int
 ) -> Vec:
     """Soft light from a pixel centre nearby that lies on the same surface, or traced."""
     best, by, bx = (4.0 * w) ** 2, -1, -1
-    if out.object[y, x] == scene.objects[i]:  # most often it is the pixel's own
+    mine = scene.objects[i]
+    if scene.objects[out.shape[y, x]] == mine:  # most often it is the pixel's own
         q, m = out.point[y, x], out.normal[y, x]
         away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
         if away < 2.0 * w * w and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
@@ -92,7 +94,7 @@ def _known_light(
     height, width = out.depth.shape
     for v in range(max(y - 1, 0), min(y + 2, height)):
         for u in range(max(x - 1, 0), min(x + 2, width)):
-            if out.object[v, u] == scene.objects[i]:
+            if scene.objects[out.shape[v, u]] == mine:
                 q, m = out.point[v, u], out.normal[v, u]
                 away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
                 if away < best and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
@@ -102,7 +104,7 @@ def _known_light(
     return (out.soft[by, bx, 0], out.soft[by, bx, 1], out.soft[by, bx, 2])
 
 
-@kernel
+@helper
 def _mean(
     scene: Scene, view: Array, out: _Buffers, x: int, y: int, side: int, pixel: float
 ) -> tuple[Vec, bool]:
@@ -120,9 +122,9 @@ def _mean(
             sx = x + (i + (j + 0.5) / side) / side
             sy = y + (j + (i + 0.5) / side) / side
             d, c = _ray(view, sx, sy)
-            shape, t = nearest(scene, eye, d)
+            shape, t = nearest(scene, eye, d, out.shape[y, x])
             p = along(eye, d, t)
-            n = normal(scene.kinds[shape], scene.shapes[shape], p, d)
+            n = normal(scene.shapes[shape], p, d)
             # The footprint is longer than wide on slanted surfaces; its size is in between.
             one = t * c / view[12] * max(-dot(n, d), 0.05) ** -0.6
             soft = _known_light(scene, out, shape, p, n, one, x, y)
@@ -131,7 +133,7 @@ def _mean(
             level = rgb[0] + rgb[1] + rgb[2]
             low, high = min(low, level), max(high, level)
             m = out.normal[y, x]
-            edge = edge or scene.objects[shape] != out.object[y, x]
+            edge = edge or scene.objects[shape] != scene.objects[out.shape[y, x]]
             edge = edge or m[0] * n[0] + m[1] * n[1] + m[2] * n[2] < _SMOOTH
     edge = edge or high - low > _CONTRAST * (high + low)
     s = 1.0 / (side * side)
@@ -143,10 +145,11 @@ def _colours(scene: Scene, view: Array, side: int, coarse: int, y: int, out: _Bu
     """Colours of a row: few samples where a pixel and its neighbours show one smooth surface."""
     height, width = out.depth.shape
     for x in range(width):
-        mine = out.object[y, x]
-        edge = (x > 0 and out.object[y, x - 1] != mine) or (y > 0 and out.object[y - 1, x] != mine)
-        edge = edge or (x + 1 < width and out.object[y, x + 1] != mine)
-        edge = edge or (y + 1 < height and out.object[y + 1, x] != mine)
+        mine = scene.objects[out.shape[y, x]]
+        edge = x > 0 and scene.objects[out.shape[y, x - 1]] != mine
+        edge = edge or (y > 0 and scene.objects[out.shape[y - 1, x]] != mine)
+        edge = edge or (x + 1 < width and scene.objects[out.shape[y, x + 1]] != mine)
+        edge = edge or (y + 1 < height and scene.objects[out.shape[y + 1, x]] != mine)
         rgb = (0.0, 0.0, 0.0)
         if not edge:
             rgb, edge = _mean(scene, view, out, x, y, coarse, 1.0 / coarse)
@@ -189,7 +192,7 @@ def _check_inside(scene: Scene, eye: Array, name: str) -> None:
 @kernel
 def _middle(scene: Scene, view: Array, x: float, y: float, point: Array) -> None:
     d, _ = _ray(view, x, y)
-    _, t = nearest(scene, (view[9], view[10], view[11]), d)
+    _, t = nearest(scene, (view[9], view[10], view[11]), d, -1)
     point[0], point[1], point[2] = along((view[9], view[10], view[11]), d, t)
 
 
@@ -260,7 +263,7 @@ def render_demo(
                 depth=np.zeros(shape, np.float32),
                 normal=np.zeros((*shape, 3), np.float32),
                 label=np.zeros(shape, np.uint8),
-                object=np.zeros(shape, np.int64),
+                shape=np.zeros(shape, np.int64),
                 point=np.zeros((*shape, 3)),
                 soft=np.zeros((*shape, 3)),
             )

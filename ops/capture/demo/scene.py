@@ -9,7 +9,7 @@ import numpy as np
 from ops.capture.demo import room, still_life
 from ops.capture.demo.build import Builder, linear
 from ops.capture.demo.model import Scene
-from ops.capture.demo.shapes import PLANE
+from ops.capture.demo.shapes import KIND, PLANE
 from ops.errors import InputError
 
 LOOK_AT = (0.0, 0.0, 0.84)  # the middle of the set table, where cameras look
@@ -55,20 +55,17 @@ def demo_scene(seed: int, time: float = 0.0) -> tuple[Scene, tuple[str, ...]]:
     still_life.ball(b, time)
 
     direction = np.array([-1.0, 0.34, 0.42])
-    tree, skips, leaves = b.tree()
+    tree, links = b.tree()
     scene = Scene(
-        kinds=np.array(b.kinds),
         shapes=np.array(b.shapes),
+        planes=np.flatnonzero(np.array(b.shapes)[:, KIND] == PLANE),
+        tree=tree,
+        links=links,
         frames=np.array(b.frames),
         materials=np.array(b.materials),
         labels=np.array(b.labels, np.uint8),
         objects=np.array(b.objects),
         convex=np.array(b.convex),
-        casts=np.array(b.casts),
-        planes=np.flatnonzero(np.array(b.kinds) == PLANE),
-        tree=tree,
-        tree_next=skips,
-        tree_shape=leaves,
         blobs=np.array(b.blobs),
         blocks=np.array(b.blocks),
         room=np.array([room.LOW, room.HIGH], float),

@@ -12,9 +12,9 @@ class DemoSettings:
     seed: int = 0
     """Changes textures, the way loose objects lie, and the small irregularities of the camera
     path. The same seed gives the same bytes."""
-    width: int = 320
+    width: int = 288
     """Pixels."""
-    height: int = 240
+    height: int = 216
     """Pixels."""
     field_of_view: float = 62.0
     """Horizontal, degrees, between 10 and 120."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import Array, Vec, kernel
+from ops.capture.demo.jit import Array, Vec, helper
 from ops.capture.demo.materials import albedo
 from ops.capture.demo.model import Scene
 from ops.capture.demo.shapes import along, blocker, dot, rotate, to_own, unit
@@ -25,14 +25,14 @@ LIFT = 2e-5  # metres by which shadow rays start above the surface
 _REACH = 0.35  # metres within which boxes dim the ambient light
 
 
-@kernel
+@helper
 def spread(k: int) -> tuple[float, float]:
     """Point k of a sequence in the unit square any stretch of which is evenly spread (R2)."""
     a, b = 0.5 + 0.7548776662466927 * k, 0.5 + 0.5698402909980532 * k
     return a - math.floor(a), b - math.floor(b)
 
 
-@kernel
+@helper
 def sphere_factor(cosine: float, ratio: float) -> float:
     """Share of the cosine-weighted hemisphere that a sphere fills.
 
@@ -47,7 +47,7 @@ def sphere_factor(cosine: float, ratio: float) -> float:
     return 0.25 * (cosine + s) ** 2 * s
 
 
-@kernel
+@helper
 def _edge(a: Vec, b: Vec, n: Vec) -> float:
     """Lambert's term of an edge between directions a and b, times 2 pi."""
     c = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
@@ -57,7 +57,7 @@ def _edge(a: Vec, b: Vec, n: Vec) -> float:
     return math.atan2(size, dot(a, b)) * dot(c, n) / size
 
 
-@kernel
+@helper
 def box_factor(row: Array, p: Vec, n: Vec) -> float:
     """Share of the cosine-weighted hemisphere filled by a box that is above the horizon.
 
@@ -82,7 +82,7 @@ def box_factor(row: Array, p: Vec, n: Vec) -> float:
     return min(max(total / (2.0 * math.pi), 0.0), 1.0)
 
 
-@kernel
+@helper
 def _frame(u: Vec) -> tuple[Vec, Vec]:
     """Two unit vectors at right angles to ``u`` and each other."""
     a = (0.0, 0.0, 1.0) if abs(u[2]) < 0.9 else (1.0, 0.0, 0.0)
@@ -91,7 +91,7 @@ def _frame(u: Vec) -> tuple[Vec, Vec]:
     return b, c
 
 
-@kernel
+@helper
 def sunlight(scene: Scene, p: Vec, n: Vec, skip: int, k: int) -> float:
     """Share of the sun's irradiance that reaches a point; sample ``k`` of a pixel."""
     s = (scene.sun[0], scene.sun[1], scene.sun[2])
@@ -113,13 +113,13 @@ def sunlight(scene: Scene, p: Vec, n: Vec, skip: int, k: int) -> float:
         u, v = spread(k * SUN_RAYS + j)
         r, a = scene.sun[3] * math.sqrt(u), 2.0 * math.pi * v
         d = unit(along(along(s, b, r * math.cos(a)), c, r * math.sin(a)))
-        shade = blocker(scene, p, d, t, skip, shade)
+        shade = blocker(scene.shapes, scene.tree, scene.links, p, d, t, skip, shade)
         if shade < 0:
             seen += 1
     return gate * facing * seen / SUN_RAYS
 
 
-@kernel
+@helper
 def _skylight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the panes at a radiance of 1."""
     last = scene.panes.shape[0] - 1
@@ -137,13 +137,13 @@ def _skylight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
             squared = dot(ray, ray)
             length = math.sqrt(squared)
             d = (ray[0] / length, ray[1] / length, ray[2] / length)
-            shade = blocker(scene, p, d, length, skip, shade)
+            shade = blocker(scene.shapes, scene.tree, scene.links, p, d, length, skip, shade)
             if shade < 0:
                 total += facing * -ray[0] / (squared * squared)
     return total * (y1 - y0) * (z1 - z0) / (math.pi * WINDOW_RAYS)
 
 
-@kernel
+@helper
 def _lamplight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the lantern at a radiance of 1."""
     ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
@@ -161,13 +161,13 @@ def _lamplight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
         q = along(along(ray, b, r * math.cos(a)), c, r * math.sin(a))
         reach = math.sqrt(dot(q, q))
         d = (q[0] / reach, q[1] / reach, q[2] / reach)
-        shade = blocker(scene, p, d, reach, skip, shade)
+        shade = blocker(scene.shapes, scene.tree, scene.links, p, d, reach, skip, shade)
         if shade < 0:
             seen += 1
     return factor * seen / LAMP_RAYS
 
 
-@kernel
+@helper
 def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
     """Share of ambient light that reaches a point, in (0, 1].
 
@@ -201,7 +201,7 @@ def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
     return left
 
 
-@kernel
+@helper
 def soft_light(scene: Scene, i: int, p: Vec, n: Vec) -> Vec:
     """What changes slowly over a surface: (sky, lantern, share of ambient light)."""
     start = along(p, n, LIFT)
@@ -213,7 +213,7 @@ def soft_light(scene: Scene, i: int, p: Vec, n: Vec) -> Vec:
     )
 
 
-@kernel
+@helper
 def _highlight(scene: Scene, p: Vec, n: Vec, d: Vec, sky: float) -> Vec:
     """How much of the window, the lantern and the room a glaze mirrors, before Fresnel."""
     k = -2.0 * dot(n, d)
@@ -234,7 +234,7 @@ def _highlight(scene: Scene, p: Vec, n: Vec, d: Vec, sky: float) -> Vec:
     return bright, glow, 0.5 + 0.5 * r[2]
 
 
-@kernel
+@helper
 def radiance(scene: Scene, i: int, p: Vec, n: Vec, d: Vec, w: float, k: int, soft: Vec) -> Vec:
     """Linear RGB that leaves a surface point towards the camera.
 
@@ -271,7 +271,7 @@ def radiance(scene: Scene, i: int, p: Vec, n: Vec, d: Vec, w: float, k: int, sof
     )
 
 
-@kernel
+@helper
 def _channel(scene: Scene, ch: int, a: float, light: Light, mirror: float, image: Vec) -> float:
     sun, sky, lamp, free, up, near = light
     above, below = scene.ambient[0, ch], scene.ambient[1, ch]

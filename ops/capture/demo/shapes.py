@@ -1,7 +1,8 @@
 """Closed-form intersections of rays with the shapes of the scene.
 
 A shape lives in its own frame. A row of ``Scene.shapes`` holds the affine map of world to that
-frame, ``x_own = W (x - c)`` (entries 0..8 W by rows, 9..11 c), and the shape's numbers from 12 on:
+frame, ``x_own = W (x - c)`` (entries 0..8 W by rows, 9..11 c), the shape's numbers from 12 on, its
+kind in 21 and whether it throws a shadow in 22:
 
 - PLANE: z = 0, seen from z > 0 only.
 - BALL: the unit sphere; W carries radii, so it may be any ellipsoid.
@@ -21,37 +22,38 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import Array, Vec, kernel
+from ops.capture.demo.jit import Array, Vec, helper
 from ops.capture.demo.model import Scene
 
 PLANE, BALL, BLOCK, RING, LATHE = 0, 1, 2, 3, 4
+KIND, CASTS = 21, 22  # where a row has them
 MISS = 1e30
 
 
-@kernel
+@helper
 def dot(a: Vec, b: Vec) -> float:
     return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
-@kernel
+@helper
 def along(o: Vec, d: Vec, t: float) -> Vec:
     """The point ``o + t d``."""
     return (o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2])
 
 
-@kernel
+@helper
 def unit(a: Vec) -> Vec:
     s = 1.0 / math.sqrt(dot(a, a))
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
-@kernel
+@helper
 def to_own(row: Array, p: Vec) -> Vec:
     """A world point in the frame of a shape (or of its texture)."""
     return rotate(row, (p[0] - row[9], p[1] - row[10], p[2] - row[11]))
 
 
-@kernel
+@helper
 def rotate(row: Array, d: Vec) -> Vec:
     """A world direction in the frame of a shape."""
     return (
@@ -61,7 +63,7 @@ def rotate(row: Array, d: Vec) -> Vec:
     )
 
 
-@kernel
+@helper
 def _polish(c4: float, c3: float, c2: float, c1: float, c0: float, a: float, b: float) -> float:
     """The root of a polynomial that is monotone on [a, b] and changes sign there."""
     fa = (((c4 * a + c3) * a + c2) * a + c1) * a + c0
@@ -84,7 +86,7 @@ def _polish(c4: float, c3: float, c2: float, c1: float, c0: float, a: float, b: 
     return x
 
 
-@kernel
+@helper
 def _cubic_roots(c3: float, c2: float, c1: float, c0: float, a: float, b: float) -> Vec:
     """The roots of a cubic in [a, b] in rising order: (r1, r2, r3), MISS where there are fewer."""
     # Its stationary points cut [a, b] into pieces with at most one root each.
@@ -116,7 +118,7 @@ def _cubic_roots(c3: float, c2: float, c1: float, c0: float, a: float, b: float)
     return r1, r2, r3
 
 
-@kernel
+@helper
 def _quartic_first(c4: float, c3: float, c2: float, c1: float, c0: float, b: float) -> float:
     """The least root of a quartic in [0, b], or MISS."""
     s1, s2, s3 = _cubic_roots(4.0 * c4, 3.0 * c3, 2.0 * c2, c1, 0.0, b)
@@ -132,7 +134,7 @@ def _quartic_first(c4: float, c3: float, c2: float, c1: float, c0: float, b: flo
     return MISS
 
 
-@kernel
+@helper
 def _ball(o: Vec, d: Vec, near: float, far: float) -> float:
     a, b = dot(d, d), dot(o, d)
     # The squared distance of the line to the centre, without cancellation far away.
@@ -148,7 +150,7 @@ def _ball(o: Vec, d: Vec, near: float, far: float) -> float:
     return t if near < t < far else MISS
 
 
-@kernel
+@helper
 def _block(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     lo, hi = -MISS, MISS
     for i in range(3):
@@ -167,7 +169,7 @@ def _block(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     return t if near < t < far else MISS
 
 
-@kernel
+@helper
 def _slab(o: Vec, d: Vec, lo: float, hi: float) -> tuple[float, float]:
     """Where a line is between z = lo and z = hi: (enter, leave), enter > leave if nowhere."""
     if d[2] == 0.0:
@@ -177,7 +179,7 @@ def _slab(o: Vec, d: Vec, lo: float, hi: float) -> tuple[float, float]:
     return (a, b) if a < b else (b, a)
 
 
-@kernel
+@helper
 def _tube(o: Vec, d: Vec, q: float) -> tuple[float, float]:
     """Where a line is inside the cylinder x^2 + y^2 <= q: (enter, leave)."""
     a = d[0] * d[0] + d[1] * d[1]
@@ -192,7 +194,7 @@ def _tube(o: Vec, d: Vec, q: float) -> tuple[float, float]:
     return (-b - h) / a, (-b + h) / a
 
 
-@kernel
+@helper
 def _ring(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     major, minor = row[12], row[13]
     wide = 1.0001 * minor  # so that no ray starts on the surface
@@ -216,7 +218,7 @@ def _ring(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     return t0 + s if s < MISS else MISS
 
 
-@kernel
+@helper
 def _lathe(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     z0, z1 = row[12], row[13]
     s0, s1 = _slab(o, d, z0, z1)
@@ -249,9 +251,10 @@ def _lathe(o: Vec, d: Vec, row: Array, near: float, far: float) -> float:
     return MISS
 
 
-@kernel
-def intersect(kind: int, row: Array, origin: Vec, direction: Vec, near: float, far: float) -> float:
+@helper
+def intersect(row: Array, origin: Vec, direction: Vec, near: float, far: float) -> float:
     """Distance to the first crossing of a shape between ``near`` and ``far``, or MISS."""
+    kind = row[KIND]
     o, d = to_own(row, origin), rotate(row, direction)
     if kind == BALL:
         return _ball(o, d, near, far)
@@ -268,9 +271,10 @@ def intersect(kind: int, row: Array, origin: Vec, direction: Vec, near: float, f
     return MISS
 
 
-@kernel
-def normal(kind: int, row: Array, p: Vec, direction: Vec) -> Vec:
+@helper
+def normal(row: Array, p: Vec, direction: Vec) -> Vec:
     """Unit normal in the world at a point of a shape, on the side that ``direction`` comes from."""
+    kind = row[KIND]
     q = to_own(row, p)
     n = (0.0, 0.0, 1.0)
     if kind == BALL:
@@ -310,7 +314,7 @@ def normal(kind: int, row: Array, p: Vec, direction: Vec) -> Vec:
     return n
 
 
-@kernel
+@helper
 def _passes(box: Array, o: Vec, inverse: Vec, far: float) -> bool:
     """Whether a ray meets a box (low corner, high corner) before ``far``."""
     a, b = (box[0] - o[0]) * inverse[0], (box[3] - o[0]) * inverse[0]
@@ -322,7 +326,7 @@ def _passes(box: Array, o: Vec, inverse: Vec, far: float) -> bool:
     return near <= away and away > 0.0 and near < far
 
 
-@kernel
+@helper
 def _inverse(d: Vec) -> Vec:
     x = d[0] if abs(d[0]) > 1e-30 else 1e-30
     y = d[1] if abs(d[1]) > 1e-30 else 1e-30
@@ -330,50 +334,58 @@ def _inverse(d: Vec) -> Vec:
     return (1.0 / x, 1.0 / y, 1.0 / z)
 
 
-@kernel
-def nearest(scene: Scene, o: Vec, d: Vec) -> tuple[int, float]:
-    """The first shape that a ray meets: (shape, distance); (-1, MISS) where there is none."""
+@helper
+def nearest(scene: Scene, o: Vec, d: Vec, guess: int) -> tuple[int, float]:
+    """The first shape that a ray meets: (shape, distance); (-1, MISS) where there is none.
+
+    ``guess`` (-1 for none) is tried first: the less there is in front of it, the sooner it is done.
+    """
+    shapes, tree, links = scene.shapes, scene.tree, scene.links
     best, at = -1, MISS
-    for k in range(scene.planes.shape[0]):
-        i = scene.planes[k]
-        t = intersect(PLANE, scene.shapes[i], o, d, 1e-6, at)
+    if guess >= 0:
+        at = intersect(shapes[guess], o, d, 1e-6, MISS)
+        best = guess if at < MISS else -1
+    for i in scene.planes:
+        t = intersect(shapes[i], o, d, 1e-6, at)
         if t < at:
             best, at = i, t
     inverse = _inverse(d)
     node = 0
-    while node < scene.tree.shape[0]:
-        if not _passes(scene.tree[node], o, inverse, at):
-            node = scene.tree_next[node]
+    while node < tree.shape[0]:
+        if not _passes(tree[node], o, inverse, at):
+            node = links[node, 0]
             continue
-        i = scene.tree_shape[node]
+        i = links[node, 1]
         if i >= 0:
-            t = intersect(scene.kinds[i], scene.shapes[i], o, d, 1e-6, at)
+            t = intersect(shapes[i], o, d, 1e-6, at)
             if t < at:
                 best, at = i, t
         node += 1
     return best, at
 
 
-@kernel
-def blocker(scene: Scene, o: Vec, d: Vec, far: float, skip: int, guess: int) -> int:
+@helper
+def blocker(
+    shapes: Array, tree: Array, links: Array, o: Vec, d: Vec, far: float, skip: int, guess: int
+) -> int:
     """A shape other than ``skip`` that throws a shadow within ``far`` on a ray, or -1.
 
     ``guess`` (-1 for none) is tried first: what shaded the last ray often shades this one.
     """
-    if guess >= 0 and intersect(scene.kinds[guess], scene.shapes[guess], o, d, 1e-7, far) < MISS:
+    if guess >= 0 and intersect(shapes[guess], o, d, 1e-7, far) < MISS:
         return guess
     inverse = _inverse(d)
     node = 0
-    while node < scene.tree.shape[0]:
-        if not _passes(scene.tree[node], o, inverse, far):
-            node = scene.tree_next[node]
+    while node < tree.shape[0]:
+        if not _passes(tree[node], o, inverse, far):
+            node = links[node, 0]
             continue
-        i = scene.tree_shape[node]
+        i = links[node, 1]
         if (
             i >= 0
             and i != skip
-            and scene.casts[i]
-            and intersect(scene.kinds[i], scene.shapes[i], o, d, 1e-7, far) < MISS
+            and shapes[i, CASTS] != 0.0
+            and intersect(shapes[i], o, d, 1e-7, far) < MISS
         ):
             return i
         node += 1

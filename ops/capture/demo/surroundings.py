@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 
-from ops.capture.demo.jit import Array, Vec, kernel
+from ops.capture.demo.jit import Array, Vec, helper
 from ops.capture.demo.textures import (
     above,
     cells,
@@ -26,25 +26,25 @@ from ops.capture.demo.textures import (
 )
 
 
-@kernel
+@helper
 def colour(m: Array, i: int) -> Vec:
     """Colour 0, 1 or 2 of a material."""
     return (m[1 + 3 * i], m[2 + 3 * i], m[3 + 3 * i])
 
 
-@kernel
+@helper
 def mix(a: Vec, b: Vec, t: float) -> Vec:
     t = min(max(t, 0.0), 1.0)
     return (a[0] + t * (b[0] - a[0]), a[1] + t * (b[1] - a[1]), a[2] + t * (b[2] - a[2]))
 
 
-@kernel
+@helper
 def times(a: Vec, s: float) -> Vec:
     s = max(s, 0.0)
     return (a[0] * s, a[1] * s, a[2] * s)
 
 
-@kernel
+@helper
 def flat(p: Vec, n: Vec) -> tuple[float, float]:
     """Coordinates (u, v) on the face of a box that has normal ``n``."""
     ax, ay, az = abs(n[0]), abs(n[1]), abs(n[2])
@@ -55,7 +55,7 @@ def flat(p: Vec, n: Vec) -> tuple[float, float]:
     return p[0], p[2]
 
 
-@kernel
+@helper
 def wood(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Rings of spacing s0 about the x axis, fibres and pores along it."""
     x, y, z = p
@@ -70,7 +70,7 @@ def wood(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(mix(c, colour(m, 2), 0.3 * pore), 1.0 + 0.22 * fibre)
 
 
-@kernel
+@helper
 def parquet(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A herringbone floor of oak blocks, s0 wide and five times as long."""
     width = m[10]
@@ -99,7 +99,7 @@ def parquet(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(mix(c, colour(m, 2), 0.75 * joint), 1.0 + 0.2 * fibre)
 
 
-@kernel
+@helper
 def _flowers(a: float, b: float, f: float) -> float:
     """Flowers with two leaves each on a staggered lattice, as printed on wallpaper."""
     f = max(f, 0.01)
@@ -121,7 +121,7 @@ def _flowers(a: float, b: float, f: float) -> float:
     return 0.24 + clear * (shown - 0.24)
 
 
-@kernel
+@helper
 def wall(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Panelling up to s0, wallpaper of period s1 above it."""
     u, z = p[0], p[1]  # along the wall, height
@@ -143,7 +143,7 @@ def wall(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, (1.0 + 0.1 * paper) * (0.6 + 0.4 * thread))
 
 
-@kernel
+@helper
 def plaster(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """Rough plaster or soil: mottling of size s0 and contrast s1, with fine pits of colour C."""
     mottle = fractal(p, m[10], w, 0.78, m[16])
@@ -153,7 +153,7 @@ def plaster(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(mix(c, colour(m, 2), pits), 1.0 + m[11] * mottle)
 
 
-@kernel
+@helper
 def view(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """What is seen through the window: sky with clouds, hills and trees. Coordinates in panes."""
     u, v = p[0], p[1] + 0.62  # v from the lower edge
@@ -168,7 +168,7 @@ def view(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(c, times((0.13, 0.24, 0.07), 1.0 + 0.6 * rough), 1.0 - above(v, near, 0.004 + w))
 
 
-@kernel
+@helper
 def rug(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A knotted rug of half size s0 x s1: borders, a field of lozenges and a medallion."""
     x, y = p[0], p[1]
@@ -206,7 +206,7 @@ def rug(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, tone * (1.0 + 0.28 * knot))
 
 
-@kernel
+@helper
 def cloth(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A woven cloth: threads s0 apart, stripes of period s1 and share s2, fine lines in C."""
     u, v = flat(p, n)
@@ -223,7 +223,7 @@ def cloth(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return times(c, shade * (1.0 + 0.12 * slub))
 
 
-@kernel
+@helper
 def paper(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A written page of half size s0 x s1 with lines s2 apart."""
     fibre = fractal((p[0], p[1], p[2]), 0.03, w, 0.9, m[16])
@@ -238,7 +238,7 @@ def paper(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(c, colour(m, 1), ink * blot)
 
 
-@kernel
+@helper
 def book(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """A bound book of half size s0 (spine at -x), s1 (height along y), s2 (thickness)."""
     hx, hy, hz = m[10], m[11], m[12]
@@ -277,7 +277,7 @@ def book(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     return mix(c, colour(m, 1), min(gold, 1.0) * wear)
 
 
-@kernel
+@helper
 def painting(m: Array, p: Vec, n: Vec, w: float) -> Vec:
     """An oil painting of half size s0 x s1: a landscape (s2 = 0) or coloured fields (s2 = 1)."""
     seed = m[16]

@@ -12,7 +12,7 @@ import math
 
 import numpy as np
 
-from ops.capture.demo.jit import Vec, kernel
+from ops.capture.demo.jit import Vec, helper
 
 # Odd 64-bit multipliers with well spread bits (golden ratio, and primes found by search).
 _P1 = np.uint64(0x9E3779B97F4A7C15)
@@ -26,7 +26,7 @@ _LOW = np.uint64(1023)
 _NOISE_SCALE = 1.45 / 511.5  # makes the standard deviation of the noise about 1/3
 
 
-@kernel
+@helper
 def _mix(h: np.uint64) -> np.uint64:
     h ^= h >> np.uint64(32)
     h *= _MIX
@@ -34,20 +34,20 @@ def _mix(h: np.uint64) -> np.uint64:
     return h
 
 
-@kernel
+@helper
 def lattice(i: int, j: int, k: int, seed: float) -> np.uint64:
     """A well mixed 64-bit number for an integer lattice point."""
     h = np.uint64(i) * _P1 + np.uint64(j) * _P2 + np.uint64(k) * _P3 + np.uint64(seed) * _P4
     return _mix(_mix(h))
 
 
-@kernel
+@helper
 def uniform(i: int, j: int, k: int, seed: float) -> float:
     """A number in [0, 1) for an integer lattice point."""
     return np.float64(np.int64(lattice(i, j, k, seed) >> np.uint64(34))) / 1073741824.0
 
 
-@kernel
+@helper
 def _corner(h: np.uint64, u: float, v: float, w: float) -> float:
     h = _mix(h)
     gx = np.float64(np.int64(h & _LOW)) - 511.5
@@ -56,7 +56,7 @@ def _corner(h: np.uint64, u: float, v: float, w: float) -> float:
     return gx * u + gy * v + gz * w
 
 
-@kernel
+@helper
 def noise(x: float, y: float, z: float, seed: float) -> float:
     """Gradient noise of period-free unit lattice: mean 0, standard deviation about 1/3."""
     fx, fy, fz = math.floor(x), math.floor(y), math.floor(z)
@@ -83,13 +83,13 @@ def noise(x: float, y: float, z: float, seed: float) -> float:
     return (n0 + c * (n1 - n0)) * _NOISE_SCALE
 
 
-@kernel
+@helper
 def fade(size: float, w: float) -> float:
     """How much of a feature of this size a footprint still resolves: 0 below 2 w, 1 above 4 w."""
     return min(max(0.5 * size / w - 1.0, 0.0), 1.0)
 
 
-@kernel
+@helper
 def fractal(p: Vec, size: float, w: float, gain: float, seed: float) -> float:
     """Noise of ``size`` and of every size below it down to the footprint.
 
@@ -112,7 +112,7 @@ def fractal(p: Vec, size: float, w: float, gain: float, seed: float) -> float:
         size *= 0.5
 
 
-@kernel
+@helper
 def ridges(p: Vec, size: float, w: float, gain: float, sharpness: float, seed: float) -> float:
     """Thin branching lines (veins, cracks) of every size: 1 on a line, 0 away from it.
 
@@ -136,20 +136,20 @@ def ridges(p: Vec, size: float, w: float, gain: float, sharpness: float, seed: f
         size *= 0.5
 
 
-@kernel
+@helper
 def _pulse_integral(x: float, duty: float) -> float:
     whole = math.floor(x)
     return whole * duty + min(x - whole, duty)
 
 
-@kernel
+@helper
 def stripe(x: float, duty: float, w: float) -> float:
     """A wave of period 1 that is 1 on [0, duty) and 0 elsewhere, averaged over a width ``w``."""
     w = max(w, 1e-6)
     return (_pulse_integral(x + 0.5 * w, duty) - _pulse_integral(x - 0.5 * w, duty)) / w
 
 
-@kernel
+@helper
 def checker(x: float, y: float, w: float) -> float:
     """Unit squares of 0 and 1 in turn, averaged over a square of side ``w``."""
     a = 2.0 * stripe(0.5 * x, 0.5, 0.5 * w) - 1.0
@@ -157,7 +157,7 @@ def checker(x: float, y: float, w: float) -> float:
     return 0.5 - 0.5 * a * b
 
 
-@kernel
+@helper
 def cosine(x: float, w: float) -> float:
     """cos(2 pi x) averaged over a width ``w``, without the side lobes of the box."""
     if w >= 1.0:
@@ -166,19 +166,19 @@ def cosine(x: float, w: float) -> float:
     return math.cos(2.0 * math.pi * x) * math.sin(a) / a
 
 
-@kernel
+@helper
 def above(x: float, edge: float, w: float) -> float:
     """1 where ``x`` is above ``edge``, 0 below, with a ramp as wide as the footprint."""
     return min(max((x - edge) / max(w, 1e-9) + 0.5, 0.0), 1.0)
 
 
-@kernel
+@helper
 def within(x: float, lo: float, hi: float, w: float) -> float:
     """1 where ``x`` is between ``lo`` and ``hi``."""
     return above(x, lo, w) - above(x, hi, w)
 
 
-@kernel
+@helper
 def spots(p: Vec, cell: float, radius: float, w: float, seed: float) -> tuple[float, float]:
     """Round spots, at most one per cell of a lattice: (coverage, random number of the spot).
 
@@ -202,7 +202,7 @@ def spots(p: Vec, cell: float, radius: float, w: float, seed: float) -> tuple[fl
     return mean + seen * (inside - mean), a
 
 
-@kernel
+@helper
 def cells(p: Vec, size: float, w: float, seed: float) -> tuple[float, float]:
     """Random cells as of dried mud: (1 on the cracks and 0 inside, random number of the cell)."""
     seen = fade(size, w)
@@ -229,7 +229,7 @@ def cells(p: Vec, size: float, w: float, seed: float) -> tuple[float, float]:
     return 0.18 + seen * (line - 0.18), 0.5 + seen * (name - 0.5)
 
 
-@kernel
+@helper
 def weave(u: float, v: float, pitch: float, w: float, seed: float) -> tuple[float, float]:
     """A plain weave of threads ``pitch`` apart, with fibres: brightness about 1, in [0.5, 1.3].
 
@@ -254,7 +254,7 @@ def weave(u: float, v: float, pitch: float, w: float, seed: float) -> tuple[floa
     return 1.0 + seen * (shade - 1.0), 0.5 + seen * ((1.0 if over else 0.0) - 0.5)
 
 
-@kernel
+@helper
 def _glyph(h: np.uint64, i: int, j: int) -> float:
     """Whether dot (i, j) of a 5 x 7 character is ink: strokes of four bars and a diagonal."""
     if i < 0 or i > 4 or j < 0 or j > 6:
@@ -266,7 +266,7 @@ def _glyph(h: np.uint64, i: int, j: int) -> float:
     return 1.0 if ink else 0.0
 
 
-@kernel
+@helper
 def writing(u: float, v: float, height: float, length: float, w: float, seed: float) -> float:
     """Ink of lines of text-like marks in a made-up alphabet, in [0, 1].
 
