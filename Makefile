@@ -23,7 +23,6 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED) ## Train and evaluate the built-in scene (minutes; again: seconds)
 	@$(BIN)/splatworks materialize demo
-	@$(BIN)/splatworks next demo
 
 ui: $(INSTALLED) ## Open the Dagster UI on 127.0.0.1:3000
 	@$(BIN)/splatworks ui

@@ -26,14 +26,17 @@ def materialize(selection: list[str], force: bool, quiet: bool, as_json: bool) -
     wanted = [(find_scene(s, home), s) for s in selection]
     for scene, s in wanted:
         select(scene, s)  # every name is checked before anything runs
-    started = time.perf_counter()
-    summaries = {s: run(scene, s, home, force, quiet or as_json) for scene, s in wanted}
+    summaries: dict[str, Summary] = {}
+    for scene, s in wanted:
+        started = time.perf_counter()
+        summaries[s] = run(scene, s, home, force, quiet or as_json)
+        if not as_json:
+            _report(s, summaries[s], time.perf_counter() - started)
+            if not summaries[s].failed and s == scene.name:
+                _what_next(scene, home)
     if as_json:
         rows = {s: vars(m) | {"failed": [vars(f) for f in m.failed]} for s, m in summaries.items()}
         out.print_json(json.dumps(rows))
-    for s, summary in summaries.items():
-        if not as_json:
-            _report(s, summary, time.perf_counter() - started)
     failed = [f for m in summaries.values() for f in m.failed]
     if failed:
         sys.exit(2 if all(f.bad_input for f in failed) else 1)
@@ -51,6 +54,20 @@ def _report(selection: str, summary: Summary, seconds: float) -> None:
         out.print(f"{selection}: all {len(summary.fresh)} artifacts are fresh, nothing to do")
     elif not summary.failed:
         out.print(f"{selection}: done in {seconds:.0f} s, {len(summary.ran)} steps")
+
+
+def _what_next(scene: Scene, home: Home) -> None:
+    """Three lines after a scene is complete."""
+    folder = home.exports / scene.name
+    sheet = folder / "contact_sheet.png"
+    look = f"{sheet}, and splat files beside it" if sheet.is_file() else str(folder)
+    lines = {
+        "look": look,
+        "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
+        "go on": "splatworks add FOLDER (your own photos), splatworks --help",
+    }
+    for name, text in lines.items():
+        out.print(f"[bold]{name:8}[/] {text}", highlight=False, soft_wrap=True)
 
 
 def status(selection: list[str] | None, as_json: bool) -> None:

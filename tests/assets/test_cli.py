@@ -1,0 +1,242 @@
+"""The command line as a user meets it: output, exit codes, and what stays as it was."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from assets.bridge.splats import splats_from
+from assets.cli import main
+from ops.splats.files.dispatch import read_splats
+from storage.home import Home
+from storage.store import Store
+
+Run = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def run(home: Home, capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process: exit code, standard output, standard error."""
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        code = caught.value.code
+        return (0 if code is None else int(code)), captured.out, captured.err
+
+    return call
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A small transforms.json dataset of six photos, and one that is listed and missing."""
+    folder = tmp_path / "My Shed"
+    (folder / "images").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    frames = []
+    for i in range(7):
+        name = f"images/{i:03}.png"
+        if i < 6:
+            pixels = rng.integers(0, 255, (24, 32, 3), np.uint8)
+            Image.fromarray(pixels).save(folder / name)
+        pose = np.eye(4)
+        pose[0, 3] = 0.3 * i
+        frames.append({"file_path": name, "transform_matrix": pose.tolist()})
+    camera = {"fl_x": 30, "fl_y": 30, "cx": 16, "cy": 12, "w": 32, "h": 24}
+    (folder / "transforms.json").write_text(json.dumps({**camera, "frames": frames}))
+    return folder
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_help_names_every_command(run: Run) -> None:
+    code, out, _ = run("--help")
+    assert code == 0
+    for command in (
+        *("add", "scenes", "materialize", "status", "history", "diff"),
+        *("export", "import", "doctor", "ui", "lab"),
+    ):
+        assert command in out
+        code, text, _ = run(command, "--help")
+        assert code == 0
+        assert len(text) > 300, f"{command} explains nothing"
+
+
+def test_add_writes_a_scene_and_says_what_is_missing(run: Run, dataset: Path, home: Home) -> None:
+    before = snapshot(dataset)
+    code, out, _ = run("add", dataset)
+    assert code == 0
+    assert "my_shed: 6 photos, layout transforms" in out
+    assert "images/006.png" in out
+    assert "splatworks materialize my_shed" in out
+    assert snapshot(dataset) == before
+    _, listed, _ = run("scenes", "--json")
+    assert {r["scene"] for r in json.loads(listed)} == {"demo", "my_shed"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda d: (d / "transforms.json").write_text("{"), "transforms.json"),
+        (lambda d: (d / "transforms.json").write_text('{"frames": []}'), "frames"),
+        (lambda d: (d / "transforms.json").unlink(), "without cameras"),
+    ],
+)
+def test_add_of_a_broken_folder(
+    run: Run, dataset: Path, home: Home, damage: Callable[[Path], Any], words: str
+) -> None:
+    damage(dataset)
+    before = snapshot(home.scenes)
+    code, out, err = run("add", dataset)
+    assert words in out + err
+    if code:
+        assert code == 2
+        assert snapshot(home.scenes) == before
+
+
+def test_add_refuses_what_is_not_there_or_taken(run: Run, dataset: Path, home: Home) -> None:
+    code, _, err = run("add", dataset / "nowhere")
+    assert code == 2
+    assert "nothing of that name" in err
+    assert run("add", dataset, "--name", "demo")[0] == 2
+    assert run("add", dataset)[0] == 0
+    before = snapshot(home.scenes)
+    code, _, err = run("add", dataset)
+    assert code == 2
+    assert "exists already" in err
+    assert snapshot(home.scenes) == before
+
+
+def test_wrong_options_are_refused_before_the_folder_is_read(run: Run, dataset: Path) -> None:
+    code, _, err = run("add", dataset, "--masks", "objekt")
+    assert code == 2
+    assert "did you mean 'object'" in err
+    code, _, err = run("add", dataset, "--preset", "fast")
+    assert code == 2
+    assert "preview" in err
+
+
+def test_names_that_do_not_exist(run: Run) -> None:
+    for command in ("materialize", "status", "history"):
+        code, _, err = run(command, "attic/splats/trained")
+        assert code == 2
+        assert "no scene 'attic'; there are: demo" in err
+    code, _, err = run("history", "demo/splats/trainde")
+    assert code == 2
+    assert "demo/splats/trained" in err
+    assert run("frobnicate")[0] == 2
+
+
+def test_status_and_history_as_json(run: Run) -> None:
+    code, out, _ = run("status", "demo", "--json")
+    rows = {r["artifact"]: r for r in json.loads(out)}
+    assert code == 0
+    assert rows["demo/splats/trained"]["state"] == "fresh"
+    assert rows["demo/splats/trained"]["bytes"] > 1000
+    code, out, _ = run("history", "demo/splats/trained", "--json")
+    assert [r["version"] for r in json.loads(out)] == ["v1"]
+
+
+def test_a_fresh_scene_is_not_made_again(run: Run) -> None:
+    code, out, _ = run("materialize", "demo")
+    assert code == 0
+    assert "all 6 artifacts are fresh, nothing to do" in out
+    assert "contact_sheet.png" in out
+
+
+def test_export_and_import_round_trip(run: Run, home: Home, tmp_path: Path) -> None:
+    file = tmp_path / "demo.ply"
+    code, out, _ = run("export", "demo", "--to", file)
+    assert code == 0
+    assert "Gaussians" in out
+    trained = splats_from(Store(home.store).artifact("demo/splats/trained").open())
+    found = read_splats(file).splats
+    np.testing.assert_array_equal(found.means.numpy(), trained.means.numpy())
+    assert run("import", file, "--name", "copy")[0] == 0
+    code, out, _ = run("status", "copy", "--json")
+    assert {r["state"] for r in json.loads(out)} == {"missing"}
+
+
+def test_export_refuses_unknown_formats(run: Run, tmp_path: Path) -> None:
+    code, _, err = run("export", "demo", "--to", tmp_path / "demo.xyz")
+    assert code == 2
+    assert ".ply" in err
+    assert list(tmp_path.glob("demo.xyz*")) == []
+    assert run("export", "demo", "--to", tmp_path / "cams", "--cameras", "bundler")[0] == 2
+
+
+def test_import_of_a_file_that_lies(run: Run, home: Home, tmp_path: Path) -> None:
+    header = "ply\nformat binary_little_endian 1.0\nelement vertex 9999999\n"
+    file = tmp_path / "lies.ply"
+    file.write_text(header + "property float x\nproperty float y\nproperty float z\nend_header\n")
+    before = snapshot(home.scenes)
+    code, _, err = run("import", file)
+    assert code == 2
+    assert "lies.ply" in err
+    assert snapshot(home.scenes) == before
+
+
+def test_doctor_says_what_each_missing_thing_gives(run: Run) -> None:
+    _, out, _ = run("doctor", "--json")
+    rows = {r["what"]: r for r in json.loads(out)}
+    assert {"Python", "GPU", "gsplat", "home folder", "packages"} <= set(rows)
+    for row in rows.values():
+        assert row["state"] in ("ok", "missing", "broken")
+        assert row["state"] == "ok" or len(row["without it"]) > 10
+
+
+def start(home: Home, *arguments: str) -> "subprocess.Popen[str]":
+    environment = {**os.environ, "SPLATWORKS_HOME": str(home.root)}
+    command = [sys.executable, "-c", "from assets.cli import main; main()", *arguments]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload, no-any-return]
+
+
+def test_a_run_in_its_own_processes_survives_being_killed(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    text = tiny.replace("iterations = 40", "iterations = 4000")
+    demo_scene(home, text)
+    store = Store(home.store)
+    before = store.artifact("demo/splats/trained").resolve()
+    with start(home, "materialize", "demo/splats/trained") as first:
+        deadline = time.monotonic() + 120
+        while not list(home.checkpoints.glob("*.pt")):
+            assert first.poll() is None, first.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.kill(first.pid, signal.SIGKILL)
+    assert store.artifact("demo/splats/trained").resolve() == before
+    demo_scene(home, text.replace("4000", "60"))
+    with start(home, "materialize", "demo/splats/trained") as second:
+        out, err = second.communicate(timeout=240)
+    assert second.returncode == 0, err
+    assert "demo/splats/trained: done" in out
+    assert "training" in err  # a progress bar
+    made = store.artifact("demo/splats/trained").resolve()
+    assert made.tag == "v2"
+    assert made.provenance.settings["train"]["iterations"] == 60
+
+
+def test_a_failed_run_says_why_and_changes_nothing(home: Home, run: Run, dataset: Path) -> None:
+    assert run("add", dataset, "--name", "shed")[0] == 0
+    (dataset / "images" / "003.png").write_bytes(b"not a photo")
+    with start(home, "materialize", "shed") as process:
+        _, err = process.communicate(timeout=240)
+    assert process.returncode == 2, err
+    assert "003.png" in err
+    assert "Traceback" not in err
+    assert not [k for k in Store(home.store).keys() if k.startswith("shed/")]  # noqa: SIM118
