@@ -7,7 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ops.capture.demo.shapes import BALL, BLOCK, CASTS, KIND, LATHE, PLANE, RING
+from ops.capture.demo.model import CASTS, CONVEX, KIND, LABEL, OBJECT
+from ops.capture.demo.shapes import BALL, BLOCK, LATHE, PLANE, RING
 
 Array = np.ndarray
 Vec = Sequence[float] | Array
@@ -92,9 +93,6 @@ class Builder:
         self.frames: list[Array] = []
         self.bounds: list[Array] = []
         self.materials: list[Array] = []
-        self.labels: list[int] = []
-        self.objects: list[int] = []
-        self.convex: list[bool] = []
         self.blobs: list[Array] = []
         self.blocks: list[int] = []
 
@@ -123,11 +121,12 @@ class Builder:
     ) -> int:
         own = self.place.rotation @ (np.eye(3) if rotation is None else rotation)
         origin = self.place.point(center)
-        row = np.zeros(23)
+        row = np.zeros(26)
         row[:9] = (np.diag(1 / np.asarray(scale, float)) @ own.T).ravel()
         row[9:12] = origin
         row[12 : 12 + len(numbers)] = numbers
         row[KIND], row[CASTS] = kind, self.shadows and kind != PLANE
+        row[CONVEX], row[OBJECT], row[LABEL] = convex, self.object, self.label
         self.shapes.append(row)
         self.frames.append(np.concatenate([own.T.ravel(), origin]))
         low, high = reach
@@ -136,9 +135,6 @@ class Builder:
         across = np.linalg.norm(own * half, ord=2 if kind == BALL else 1, axis=1) + 1e-7
         self.bounds.append(np.concatenate([middle - across, middle + across]))
         self.materials.append(material.row(self.seed))
-        self.labels.append(self.label)
-        self.objects.append(self.object)
-        self.convex.append(convex)
         return len(self.shapes) - 1
 
     def plane(self, material: Material, center: Vec, axes: Array) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import config
 
 from ops.cameras import Cameras
 from ops.capture.demo.jit import Vec, helper, kernel
-from ops.capture.demo.model import Scene
+from ops.capture.demo.model import LABEL, OBJECT, ROOM, Scene
 from ops.capture.demo.scene import demo_scene
 from ops.capture.demo.shading import radiance, soft_light
 from ops.capture.demo.shapes import along, dot, nearest, normal, unit
@@ -22,6 +22,10 @@ from ops.progress import Progress, silent
 
 Array = np.ndarray
 _CONTRAST = 0.22  # (max - min) / (max + min) of the samples of a pixel that asks for more of them
+_BAND = 8  # rows a thread works on at a time
+# How far the soft light (sky, lantern, share of ambient light) of neighbours may differ for what is
+# between them to be their mean: about 0.02 of radiance each.
+_EVEN = (0.008, 0.0035, 0.04)
 _SMOOTH = 0.96  # cosine between normals that count as one smooth surface
 
 
@@ -42,6 +46,7 @@ class _Buffers(NamedTuple):
     normal: Array  # [H, W, 3] float32
     label: Array  # [H, W] uint8
     shape: Array  # [H, W] int64, the shape at the pixel centre
+    object: Array  # [H, W] int64, its object
     point: Array  # [H, W, 3] float64, the surface point at the pixel centre
     soft: Array  # [H, W, 3] float64, the soft light there
 
@@ -60,23 +65,68 @@ def _ray(view: Array, x: float, y: float) -> tuple[Vec, float]:
 
 
 @kernel
-def _centres(scene: Scene, view: Array, y: int, out: _Buffers) -> None:
-    """Exact values at the pixel centres of a row, and the soft light there."""
+def _centres(scene: Scene, view: Array, y0: int, y1: int, out: _Buffers) -> None:
+    """Exact values at the pixel centres of some rows, and the soft light at every fourth."""
     eye, guess = (view[9], view[10], view[11]), -1
-    for x in range(out.depth.shape[1]):
-        d, c = _ray(view, x + 0.5, y + 0.5)
-        i, t = nearest(scene, eye, d, guess)
-        guess = i
-        p = along(eye, d, t)
-        n = normal(scene.shapes[i], p, d)
-        out.depth[y, x] = t * c
-        out.label[y, x] = scene.labels[i]
-        out.shape[y, x] = i
-        soft = soft_light(scene, i, p, n)
-        for k in range(3):
-            out.normal[y, x, k] = n[k]
-            out.point[y, x, k] = p[k]
-            out.soft[y, x, k] = soft[k]
+    for y in range(y0, y1):
+        for x in range(out.depth.shape[1]):
+            d, c = _ray(view, x + 0.5, y + 0.5)
+            i, t = nearest(scene, eye, d, guess)
+            guess = i
+            p = along(eye, d, t)
+            n = normal(scene.shapes[i], p, d)
+            out.depth[y, x] = t * c
+            out.label[y, x] = int(scene.shapes[i, LABEL])
+            out.shape[y, x] = i
+            out.object[y, x] = int(scene.shapes[i, OBJECT])
+            for k in range(3):
+                out.normal[y, x, k] = n[k]
+                out.point[y, x, k] = p[k]
+            if x % 2 == 0 and y % 2 == 0:
+                soft = soft_light(scene, i, p, n)
+                out.soft[y, x, 0], out.soft[y, x, 1], out.soft[y, x, 2] = soft
+
+
+@helper
+def _between(view: Array, out: _Buffers, x: int, y: int) -> bool:
+    """Set the soft light of a pixel to the mean of those around that have it, if they agree."""
+    height, width = out.depth.shape
+    p, n = out.point[y, x], out.normal[y, x]
+    near = 0.5 * out.depth[y, x] / view[12]  # half a pixel, in metres
+    low, high, total = (1e9, 1e9, 1e9), (0.0, 0.0, 0.0), (0.0, 0.0, 0.0)
+    count = 0
+    for v in range(y - y % 2, y + y % 2 + 1, 2):
+        for u in range(x - x % 2, x + x % 2 + 1, 2):
+            if v >= height or u >= width or out.object[v, u] != out.object[y, x]:
+                return False
+            q, m = out.point[v, u], out.normal[v, u]
+            off = (q[0] - p[0]) * n[0] + (q[1] - p[1]) * n[1] + (q[2] - p[2]) * n[2]
+            if abs(off) > near or m[0] * n[0] + m[1] * n[1] + m[2] * n[2] < _SMOOTH:
+                return False
+            s = (out.soft[v, u, 0], out.soft[v, u, 1], out.soft[v, u, 2])
+            low = (min(low[0], s[0]), min(low[1], s[1]), min(low[2], s[2]))
+            high = (max(high[0], s[0]), max(high[1], s[1]), max(high[2], s[2]))
+            total = (total[0] + s[0], total[1] + s[1], total[2] + s[2])
+            count += 1
+    for k in range(3):
+        if high[k] - low[k] > _EVEN[k]:
+            return False
+    out.soft[y, x, 0] = total[0] / count
+    out.soft[y, x, 1] = total[1] / count
+    out.soft[y, x, 2] = total[2] / count
+    return True
+
+
+@kernel
+def _soft(scene: Scene, view: Array, y0: int, y1: int, out: _Buffers) -> None:
+    """The soft light at the other pixel centres: between its neighbours, or traced."""
+    for y in range(y0, y1):
+        for x in range(out.depth.shape[1]):
+            if (x % 2 == 1 or y % 2 == 1) and not _between(view, out, x, y):
+                p = (out.point[y, x, 0], out.point[y, x, 1], out.point[y, x, 2])
+                n = (out.normal[y, x, 0], out.normal[y, x, 1], out.normal[y, x, 2])
+                soft = soft_light(scene, out.shape[y, x], p, n)
+                out.soft[y, x, 0], out.soft[y, x, 1], out.soft[y, x, 2] = soft
 
 
 @helper
@@ -85,8 +135,8 @@ def _known_light(
 ) -> Vec:
     """Soft light from a pixel centre nearby that lies on the same surface, or traced."""
     best, by, bx = (4.0 * w) ** 2, -1, -1
-    mine = scene.objects[i]
-    if scene.objects[out.shape[y, x]] == mine:  # most often it is the pixel's own
+    mine = int(scene.shapes[i, OBJECT])
+    if out.object[y, x] == mine:  # most often it is the pixel's own
         q, m = out.point[y, x], out.normal[y, x]
         away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
         if away < 2.0 * w * w and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
@@ -94,7 +144,7 @@ def _known_light(
     height, width = out.depth.shape
     for v in range(max(y - 1, 0), min(y + 2, height)):
         for u in range(max(x - 1, 0), min(x + 2, width)):
-            if scene.objects[out.shape[v, u]] == mine:
+            if out.object[v, u] == mine:
                 q, m = out.point[v, u], out.normal[v, u]
                 away = (q[0] - p[0]) ** 2 + (q[1] - p[1]) ** 2 + (q[2] - p[2]) ** 2
                 if away < best and m[0] * n[0] + m[1] * n[1] + m[2] * n[2] > _SMOOTH:
@@ -133,7 +183,7 @@ def _mean(
             level = rgb[0] + rgb[1] + rgb[2]
             low, high = min(low, level), max(high, level)
             m = out.normal[y, x]
-            edge = edge or scene.objects[shape] != scene.objects[out.shape[y, x]]
+            edge = edge or int(scene.shapes[shape, OBJECT]) != out.object[y, x]
             edge = edge or m[0] * n[0] + m[1] * n[1] + m[2] * n[2] < _SMOOTH
     edge = edge or high - low > _CONTRAST * (high + low)
     s = 1.0 / (side * side)
@@ -141,21 +191,24 @@ def _mean(
 
 
 @kernel
-def _colours(scene: Scene, view: Array, side: int, coarse: int, y: int, out: _Buffers) -> None:
-    """Colours of a row: few samples where a pixel and its neighbours show one smooth surface."""
+def _colours(
+    scene: Scene, view: Array, side: int, coarse: int, y0: int, y1: int, out: _Buffers
+) -> None:
+    """Colours of some rows: few samples where a pixel and those beside it show one surface."""
     height, width = out.depth.shape
-    for x in range(width):
-        mine = scene.objects[out.shape[y, x]]
-        edge = x > 0 and scene.objects[out.shape[y, x - 1]] != mine
-        edge = edge or (y > 0 and scene.objects[out.shape[y - 1, x]] != mine)
-        edge = edge or (x + 1 < width and scene.objects[out.shape[y, x + 1]] != mine)
-        edge = edge or (y + 1 < height and scene.objects[out.shape[y + 1, x]] != mine)
-        rgb = (0.0, 0.0, 0.0)
-        if not edge:
-            rgb, edge = _mean(scene, view, out, x, y, coarse, 1.0 / coarse)
-        if edge:
-            rgb, _ = _mean(scene, view, out, x, y, side, 1.0 / coarse)
-        out.linear[y, x, 0], out.linear[y, x, 1], out.linear[y, x, 2] = rgb
+    for y in range(y0, y1):
+        for x in range(width):
+            mine = out.object[y, x]
+            edge = x > 0 and out.object[y, x - 1] != mine
+            edge = edge or (y > 0 and out.object[y - 1, x] != mine)
+            edge = edge or (x + 1 < width and out.object[y, x + 1] != mine)
+            edge = edge or (y + 1 < height and out.object[y + 1, x] != mine)
+            rgb = (0.0, 0.0, 0.0)
+            if not edge:
+                rgb, edge = _mean(scene, view, out, x, y, coarse, 1.0 / coarse)
+            if edge:
+                rgb, _ = _mean(scene, view, out, x, y, side, 1.0 / coarse)
+            out.linear[y, x, 0], out.linear[y, x, 1], out.linear[y, x, 2] = rgb
 
 
 def to_srgb(linear: Array, exposure: float = 1.0) -> Array:
@@ -171,6 +224,17 @@ def to_srgb(linear: Array, exposure: float = 1.0) -> Array:
     return np.floor(np.clip(y, 0.0, 1.0) * 255.0 + 0.5).astype(np.uint8)
 
 
+def _all_rows(
+    pool: ThreadPoolExecutor, height: int, rows: Callable[..., None], *arguments: Any
+) -> None:
+    """Call a kernel for all rows of an image, some rows at a time, on the threads of a pool."""
+    *before, out = arguments
+    starts = range(0, height, _BAND)
+    calls = [pool.submit(rows, *before, y, min(y + _BAND, height), out) for y in starts]
+    for call in calls:
+        call.result()
+
+
 def _view_row(cameras: Cameras, index: int) -> Array:
     """[16] camera to world rotation by rows, centre, fx, fy, cx, cy."""
     matrix = cameras.viewmats[index].detach().cpu().double().numpy()
@@ -180,7 +244,7 @@ def _view_row(cameras: Cameras, index: int) -> Array:
 
 
 def _check_inside(scene: Scene, eye: Array, name: str) -> None:
-    low, high = scene.room
+    low, high = scene.light[ROOM : ROOM + 3], scene.light[ROOM + 3 : ROOM + 6]
     if not ((eye > low) & (eye < high)).all():
         spot = ", ".join(f"{v:.2f}" for v in eye)
         raise InputError(
@@ -264,14 +328,13 @@ def render_demo(
                 normal=np.zeros((*shape, 3), np.float32),
                 label=np.zeros(shape, np.uint8),
                 shape=np.zeros(shape, np.int64),
+                object=np.zeros(shape, np.int64),
                 point=np.zeros((*shape, 3)),
                 soft=np.zeros((*shape, 3)),
             )
-            for done in [pool.submit(_centres, scene, view, y, out) for y in range(shape[0])]:
-                done.result()
-            rows = range(shape[0])
-            for done in [pool.submit(_colours, scene, view, side, coarse, y, out) for y in rows]:
-                done.result()
+            _all_rows(pool, shape[0], _centres, scene, view, out)
+            _all_rows(pool, shape[0], _soft, scene, view, out)
+            _all_rows(pool, shape[0], _colours, scene, view, side, coarse, out)
             progress(index + 1, len(cameras), "rendering the demo scene")
             yield DemoView(
                 color=to_srgb(out.linear, exposure),

@@ -8,8 +8,8 @@ import numpy as np
 
 from ops.capture.demo import room, still_life
 from ops.capture.demo.build import Builder, linear
-from ops.capture.demo.model import Scene
-from ops.capture.demo.shapes import KIND, PLANE
+from ops.capture.demo.model import KIND, Scene
+from ops.capture.demo.shapes import PLANE
 from ops.errors import InputError
 
 LOOK_AT = (0.0, 0.0, 0.84)  # the middle of the set table, where cameras look
@@ -55,26 +55,26 @@ def demo_scene(seed: int, time: float = 0.0) -> tuple[Scene, tuple[str, ...]]:
     still_life.ball(b, time)
 
     direction = np.array([-1.0, 0.34, 0.42])
+    shapes = np.array(b.shapes)
     tree, links = b.tree()
     scene = Scene(
-        shapes=np.array(b.shapes),
-        planes=np.flatnonzero(np.array(b.shapes)[:, KIND] == PLANE),
-        tree=tree,
-        links=links,
+        shapes=shapes,
         frames=np.array(b.frames),
         materials=np.array(b.materials),
-        labels=np.array(b.labels, np.uint8),
-        objects=np.array(b.objects),
-        convex=np.array(b.convex),
+        planes=np.flatnonzero(shapes[:, KIND] == PLANE),
+        tree=tree,
+        links=links,
         blobs=np.array(b.blobs),
         blocks=np.array(b.blocks),
-        room=np.array([room.LOW, room.HIGH], float),
-        sun=np.concatenate(
-            [direction / np.linalg.norm(direction), [0.014], 2.1 * linear("#ffe2b4")]
+        light=np.concatenate(
+            [
+                [*room.LOW, *room.HIGH],
+                [*direction / np.linalg.norm(direction), 0.014, *2.1 * linear("#ffe2b4")],
+                2.6 * linear("#dceaff"),
+                [*lamp, radius, *6.0 * linear("#ffd9a6")],
+                [*0.56 * linear("#f4efe6"), *0.36 * linear("#f0d2b0")],
+                np.ravel(room.PANES),
+            ]
         ),
-        panes=np.array(room.PANES),
-        window=2.6 * linear("#dceaff"),
-        lamp=np.concatenate([lamp, [radius], 6.0 * linear("#ffd9a6")]),
-        ambient=np.array([0.56 * linear("#f4efe6"), 0.36 * linear("#f0d2b0")]),
     )
     return scene, tuple(b.label_names)

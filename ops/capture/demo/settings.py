@@ -22,7 +22,7 @@ class DemoSettings:
     """Number of views to train on."""
     test_views: int = 10
     """Number of held-out views, spread evenly between the training views."""
-    samples: int = 16
+    samples: int = 9
     """Colour samples per pixel where edges meet, a square number; a quarter of that elsewhere."""
     exposure: float = 1.0
     """Factor on the light before the tone curve; 2 is one stop brighter."""

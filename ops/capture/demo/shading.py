@@ -13,7 +13,18 @@ import math
 
 from ops.capture.demo.jit import Array, Vec, helper
 from ops.capture.demo.materials import albedo
-from ops.capture.demo.model import Scene
+from ops.capture.demo.model import (
+    ABOVE,
+    BELOW,
+    CONVEX,
+    LAMP,
+    OBJECT,
+    PANES,
+    ROOM,
+    SUN,
+    WINDOW,
+    Scene,
+)
 from ops.capture.demo.shapes import along, blocker, dot, rotate, to_own, unit
 from ops.capture.demo.textures import within
 
@@ -92,26 +103,32 @@ def _frame(u: Vec) -> tuple[Vec, Vec]:
 
 
 @helper
+def _through_panes(light: Array, y: float, z: float, blur: float) -> float:
+    """How much of a blurred point in the plane of the window lies in its openings."""
+    gate = 0.0
+    for k in range(PANES, light.shape[0], 4):
+        y0, y1, z0, z1 = light[k], light[k + 1], light[k + 2], light[k + 3]
+        gate += within(y, y0, y1, blur) * within(z, z0, z1, blur)
+    return gate
+
+
+@helper
 def sunlight(scene: Scene, p: Vec, n: Vec, skip: int, k: int) -> float:
     """Share of the sun's irradiance that reaches a point; sample ``k`` of a pixel."""
-    s = (scene.sun[0], scene.sun[1], scene.sun[2])
+    light = scene.light
+    s, wide = (light[SUN], light[SUN + 1], light[SUN + 2]), light[SUN + 3]
     facing = dot(n, s)
     if facing <= 0.0:
         return 0.0
-    t = (scene.room[0, 0] - p[0]) / s[0]
-    y, z = p[1] + t * s[1], p[2] + t * s[2]
-    blur = 2.0 * scene.sun[3] * t + 1e-6
-    gate = 0.0
-    for i in range(scene.panes.shape[0]):
-        pane = scene.panes[i]
-        gate += within(y, pane[0], pane[1], blur) * within(z, pane[2], pane[3], blur)
+    t = (light[ROOM] - p[0]) / s[0]
+    gate = _through_panes(light, p[1] + t * s[1], p[2] + t * s[2], 2.0 * wide * t + 1e-6)
     if gate <= 0.0:
         return 0.0
     b, c = _frame(s)
     seen, shade = 0, -1
     for j in range(SUN_RAYS):
         u, v = spread(k * SUN_RAYS + j)
-        r, a = scene.sun[3] * math.sqrt(u), 2.0 * math.pi * v
+        r, a = wide * math.sqrt(u), 2.0 * math.pi * v
         d = unit(along(along(s, b, r * math.cos(a)), c, r * math.sin(a)))
         shade = blocker(scene.shapes, scene.tree, scene.links, p, d, t, skip, shade)
         if shade < 0:
@@ -122,16 +139,16 @@ def sunlight(scene: Scene, p: Vec, n: Vec, skip: int, k: int) -> float:
 @helper
 def _skylight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the panes at a radiance of 1."""
-    last = scene.panes.shape[0] - 1
-    y0, y1 = scene.panes[0, 0], scene.panes[last, 1]
-    z0, z1 = scene.panes[0, 2], scene.panes[last, 3]
-    x = scene.room[0, 0]
+    light = scene.light
+    last = light.shape[0] - 4
+    x, y0, z0 = light[ROOM], light[PANES], light[PANES + 2]
+    wide, high = light[last + 1] - y0, light[last + 3] - z0
     total, shade = 0.0, -1
     if p[0] <= x + 1e-3:
         return 0.0
     for j in range(WINDOW_RAYS):
         u, v = spread(j)
-        ray = (x - p[0], y0 + u * (y1 - y0) - p[1], z0 + v * (z1 - z0) - p[2])
+        ray = (x - p[0], y0 + u * wide - p[1], z0 + v * high - p[2])
         facing = dot(ray, n)
         if facing > 0.0:
             squared = dot(ray, ray)
@@ -140,16 +157,17 @@ def _skylight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
             shade = blocker(scene.shapes, scene.tree, scene.links, p, d, length, skip, shade)
             if shade < 0:
                 total += facing * -ray[0] / (squared * squared)
-    return total * (y1 - y0) * (z1 - z0) / (math.pi * WINDOW_RAYS)
+    return total * wide * high / (math.pi * WINDOW_RAYS)
 
 
 @helper
 def _lamplight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
     """Irradiance over pi from the lantern at a radiance of 1."""
-    ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
+    light = scene.light
+    ray = (light[LAMP] - p[0], light[LAMP + 1] - p[1], light[LAMP + 2] - p[2])
     length = math.sqrt(dot(ray, ray))
     u = (ray[0] / length, ray[1] / length, ray[2] / length)
-    radius = scene.lamp[3]
+    radius = light[LAMP + 3]
     factor = sphere_factor(dot(n, u), radius / length)
     if factor <= 0.0:
         return 0.0
@@ -168,7 +186,7 @@ def _lamplight(scene: Scene, p: Vec, n: Vec, skip: int) -> float:
 
 
 @helper
-def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
+def openness(scene: Scene, p: Vec, n: Vec, owner: float) -> float:
     """Share of ambient light that reaches a point, in (0, 1].
 
     Each object dims by its form factor, which is let go to 0 at some distance so that far things
@@ -195,7 +213,7 @@ def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
             left *= 1.0 - box_factor(row, p, n) * (1.0 - gap)
     for axis in range(3):
         for side in range(2):
-            h = abs(scene.room[side, axis] - p[axis]) / 0.22
+            h = abs(scene.light[ROOM + 3 * side + axis] - p[axis]) / 0.22
             away = 1.0 - abs(n[axis])  # nothing for the wall itself
             left *= 1.0 - 0.32 * away / (1.0 + h * h)
     return left
@@ -205,32 +223,27 @@ def openness(scene: Scene, p: Vec, n: Vec, owner: int) -> float:
 def soft_light(scene: Scene, i: int, p: Vec, n: Vec) -> Vec:
     """What changes slowly over a surface: (sky, lantern, share of ambient light)."""
     start = along(p, n, LIFT)
-    skip = i if scene.convex[i] else -1
+    skip = i if scene.shapes[i, CONVEX] != 0.0 else -1
     return (
         _skylight(scene, start, n, skip),
         _lamplight(scene, start, n, skip),
-        openness(scene, p, n, scene.objects[i]),
+        openness(scene, p, n, scene.shapes[i, OBJECT]),
     )
 
 
 @helper
-def _highlight(scene: Scene, p: Vec, n: Vec, d: Vec, sky: float) -> Vec:
+def _highlight(light: Array, p: Vec, n: Vec, d: Vec, sky: float) -> Vec:
     """How much of the window, the lantern and the room a glaze mirrors, before Fresnel."""
-    k = -2.0 * dot(n, d)
-    r = along(d, n, k)
-    x = scene.room[0, 0]
+    r = along(d, n, -2.0 * dot(n, d))
     bright = 0.0
     if r[0] < -1e-3:
-        t = (x - p[0]) / r[0]
-        y, z = p[1] + t * r[1], p[2] + t * r[2]
-        for i in range(scene.panes.shape[0]):
-            pane = scene.panes[i]
-            bright += within(y, pane[0], pane[1], 0.14) * within(z, pane[2], pane[3], 0.14)
+        t = (light[ROOM] - p[0]) / r[0]
+        bright = _through_panes(light, p[1] + t * r[1], p[2] + t * r[2], 0.14)
     bright *= 0.25 + 0.75 * min(8.0 * sky, 1.0)  # less where the window is shaded
-    ray = (scene.lamp[0] - p[0], scene.lamp[1] - p[1], scene.lamp[2] - p[2])
+    ray = (light[LAMP] - p[0], light[LAMP + 1] - p[1], light[LAMP + 2] - p[2])
     length = math.sqrt(dot(ray, ray))
     angle = math.acos(min(max(dot(ray, r) / length, -1.0), 1.0))
-    glow = 1.0 - within(angle, scene.lamp[3] / length, 4.0, 0.1)
+    glow = 1.0 - within(angle, light[LAMP + 3] / length, 4.0, 0.1)
     return bright, glow, 0.5 + 0.5 * r[2]
 
 
@@ -254,29 +267,30 @@ def radiance(scene: Scene, i: int, p: Vec, n: Vec, d: Vec, w: float, k: int, sof
     if m[15] > 0.0:
         return (m[15] * a[0], m[15] * a[1], m[15] * a[2])
     sky, lamp, free = soft
-    sun = sunlight(scene, along(p, n, LIFT), n, i if scene.convex[i] else -1, k)
-    up = 0.5 + 0.5 * n[2]
-    depth = (p[0] - scene.room[0, 0]) / (scene.room[1, 0] - scene.room[0, 0])
-    near = 1.18 - 0.36 * depth  # it is darker away from the window
-    light = (sun, sky, lamp, free, up, near)
+    sun = sunlight(scene, along(p, n, LIFT), n, i if scene.shapes[i, CONVEX] != 0.0 else -1, k)
+    light = scene.light
+    # It is darker away from the window.
+    near = 1.18 - 0.36 * (p[0] - light[ROOM]) / (light[ROOM + 3] - light[ROOM])
+    amounts = (sun, sky, lamp, free, 0.5 + 0.5 * n[2], near)
     mirror, image = 0.0, (0.0, 0.0, 0.0)
     if m[14] > 0.0:
         c = 1.0 + dot(n, d)
         mirror = m[14] * (0.045 + 0.955 * c * c * c * c * c)
-        image = _highlight(scene, p, n, d, sky)
+        image = _highlight(light, p, n, d, sky)
     return (
-        _channel(scene, 0, a[0], light, mirror, image),
-        _channel(scene, 1, a[1], light, mirror, image),
-        _channel(scene, 2, a[2], light, mirror, image),
+        _channel(light, 0, a[0], amounts, mirror, image),
+        _channel(light, 1, a[1], amounts, mirror, image),
+        _channel(light, 2, a[2], amounts, mirror, image),
     )
 
 
 @helper
-def _channel(scene: Scene, ch: int, a: float, light: Light, mirror: float, image: Vec) -> float:
-    sun, sky, lamp, free, up, near = light
-    above, below = scene.ambient[0, ch], scene.ambient[1, ch]
+def _channel(light: Array, ch: int, a: float, amounts: Light, mirror: float, image: Vec) -> float:
+    sun, sky, lamp, free, up, near = amounts
+    above, below = light[ABOVE + ch], light[BELOW + ch]
+    window, bulb = light[WINDOW + ch], light[LAMP + 4 + ch]
     # What is hidden from the room sees lit neighbours instead of nothing.
     around = near * (below + up * (above - below)) * (free + (1.0 - free) * 0.45 * a)
-    total = sun * scene.sun[4 + ch] + sky * scene.window[ch] + lamp * scene.lamp[4 + ch] + around
-    glass = 0.5 * image[0] * scene.window[ch] + image[1] * scene.lamp[4 + ch] + image[2] * above
+    total = sun * light[SUN + 4 + ch] + sky * window + lamp * bulb + around
+    glass = 0.5 * image[0] * window + image[1] * bulb + image[2] * above
     return a * total * (1.0 - mirror) + mirror * glass

@@ -1,8 +1,8 @@
 """Closed-form intersections of rays with the shapes of the scene.
 
 A shape lives in its own frame. A row of ``Scene.shapes`` holds the affine map of world to that
-frame, ``x_own = W (x - c)`` (entries 0..8 W by rows, 9..11 c), the shape's numbers from 12 on, its
-kind in 21 and whether it throws a shadow in 22:
+frame, ``x_own = W (x - c)`` (entries 0..8 W by rows, 9..11 c), the shape's numbers from 12 on and
+the columns that ``model`` names:
 
 - PLANE: z = 0, seen from z > 0 only.
 - BALL: the unit sphere; W carries radii, so it may be any ellipsoid.
@@ -23,10 +23,9 @@ from __future__ import annotations
 import math
 
 from ops.capture.demo.jit import Array, Vec, helper
-from ops.capture.demo.model import Scene
+from ops.capture.demo.model import CASTS, KIND, Scene
 
 PLANE, BALL, BLOCK, RING, LATHE = 0, 1, 2, 3, 4
-KIND, CASTS = 21, 22  # where a row has them
 MISS = 1e30
 
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from ops.capture.demo import materials
 from ops.capture.demo.build import Builder, Material, Place, toward, turn
+from ops.capture.demo.model import KIND
 from ops.capture.demo.shapes import BALL, BLOCK, LATHE, MISS, RING, intersect, normal
 
 PLAIN = Material(kind=materials.PLASTER, colors=("#808080",), sizes=(0.1, 0.1))
@@ -57,7 +58,7 @@ def test_first_hit_is_where_a_fine_march_enters(kind: int) -> None:
         o = 1.6 * o / np.linalg.norm(o) + row[9:12]
         d = row[9:12] + rng.normal(size=3) * 0.3 - o
         d /= np.linalg.norm(d)
-        t = intersect(kind, row, tuple(o), tuple(d), 1e-6, MISS)
+        t = intersect(row, tuple(o), tuple(d), 1e-6, MISS)
         values = inside(kind, row, o + steps[:, None] * d)
         entered = np.flatnonzero(values < 0)
         if len(entered) == 0:
@@ -80,11 +81,11 @@ def test_normal_is_the_gradient_towards_the_ray(kind: int) -> None:
         o = 1.6 * o / np.linalg.norm(o) + row[9:12]
         d = row[9:12] + rng.normal(size=3) * 0.2 - o
         d /= np.linalg.norm(d)
-        t = intersect(kind, row, tuple(o), tuple(d), 1e-6, MISS)
+        t = intersect(row, tuple(o), tuple(d), 1e-6, MISS)
         if t == MISS:
             continue
         p = o + t * d
-        n = np.array(normal(kind, row, tuple(p), tuple(d)))
+        n = np.array(normal(row, tuple(p), tuple(d)))
         h = 1e-6
         offsets = np.concatenate([np.eye(3), -np.eye(3)]) * h
         values = inside(kind, row, p + offsets)
@@ -116,10 +117,11 @@ def test_bounding_boxes_hold_their_shapes(kind: int) -> None:
 @settings(max_examples=60, deadline=None)
 def test_ring_seen_along_its_axis(x: float, y: float, major: float, share: float) -> None:
     minor = share * major
-    row = np.zeros(21)
+    row = np.zeros(26)
     row[[0, 4, 8]] = 1
     row[12:14] = major, minor
-    t = intersect(RING, row, (x, y, 2.0), (0.0, 0.0, -1.0), 1e-6, MISS)
+    row[KIND] = RING
+    t = intersect(row, (x, y, 2.0), (0.0, 0.0, -1.0), 1e-6, MISS)
     lift = minor**2 - (np.hypot(x, y) - major) ** 2
     if lift > 1e-12:
         assert t == pytest.approx(2 - np.sqrt(lift), abs=1e-7)
@@ -132,12 +134,12 @@ def test_open_ends_show_the_inside() -> None:
     b.start("cup")
     b.lathe(PLAIN, (0, 0, 0), [(0, 0.5), (1, 0.5)], ends=(True, False), smooth=False)
     row = b.shapes[0]
-    assert intersect(LATHE, row, (0, 0, 3.0), (0, 0, -1.0), 1e-6, MISS) == pytest.approx(3.0)
-    assert intersect(LATHE, row, (0, 0, -3.0), (0, 0, 1.0), 1e-6, MISS) == pytest.approx(3.0)
+    assert intersect(row, (0, 0, 3.0), (0, 0, -1.0), 1e-6, MISS) == pytest.approx(3.0)
+    assert intersect(row, (0, 0, -3.0), (0, 0, 1.0), 1e-6, MISS) == pytest.approx(3.0)
     d = (0.6, 0.0, -0.8)
-    t = intersect(LATHE, row, (0, 0, 1.5), d, 1e-6, MISS)
+    t = intersect(row, (0, 0, 1.5), d, 1e-6, MISS)
     assert t == pytest.approx(0.5 / 0.6)
-    assert normal(LATHE, row, (0.5, 0.0, 1.5 - 0.8 * t), d)[0] == pytest.approx(-1.0)
+    assert normal(row, (0.5, 0.0, 1.5 - 0.8 * t), d)[0] == pytest.approx(-1.0)
 
 
 def test_profiles_stay_between_their_points_and_join_without_a_kink() -> None:
