@@ -15,6 +15,7 @@ from ops.capture.demo.surroundings import (
     cloth,
     colour,
     flat,
+    flowers,
     mix,
     painting,
     paper,
@@ -77,28 +78,20 @@ def _glaze(m: Array, p: Vec, n: Vec, w: float) -> Vec:
 
 @helper
 def _porcelain(m: Array, p: Vec, n: Vec, w: float) -> Vec:
-    """White ware painted in B: rings of period s0 along z (or the radius where flat), petals
-    around, s1 of them."""
+    """White ware painted in B: flowers in rows of height s0, s1 of them around, between lines."""
     seed = m[16]
     rho = max(math.hypot(p[0], p[1]), 1e-4)
-    turn = math.atan2(p[1], p[0]) / (2.0 * math.pi)
     s = rho if abs(n[2]) > 0.8 else p[2]
-    count = m[11]
-    f = w / m[10]
-    g = w * count / (2.0 * math.pi * rho)
-    hand = 0.12 * fractal(p, 0.02, w, 0.6, seed)  # the unsteady brush
-    a = s / m[10] + hand
-    row = math.floor(a)
-    b = turn * count + hand + 0.5 * (row % 2)
-    petal = cosine(b, g) * (1.0 - 2.0 * abs(a - row - 0.5)) + 0.25 * cosine(3.0 * b, 3.0 * g)
-    soft = max(3.0 * max(f, g), 0.05)
-    blue = within(petal, 0.18, 0.34, soft) + above(petal, 0.55, soft)
-    blue = max(blue, stripe(a + 0.05, 0.10, f))
-    wash = 0.7 + 0.5 * fractal(p, 0.012, w, 0.85, seed + 1)
+    hand = 0.05 * fractal(p, 0.02, w, 0.6, seed)  # the unsteady brush
+    a = math.atan2(p[1], p[0]) / (2.0 * math.pi) * m[11] + hand
+    b = s / m[10] + 0.4 * hand
+    f = max(w / m[10], w * m[11] / (2.0 * math.pi * rho))
+    blue = max(flowers(a, b, f), stripe(b + 0.53, 0.05, w / m[10]))
+    wash = 0.65 + 0.5 * fractal(p, 0.012, w, 0.85, seed + 1)
     body = times(colour(m, 0), 1.0 + 0.05 * fractal(p, 0.03, w, 0.85, seed + 2))
-    body = mix(body, colour(m, 2), 0.5 * spots(p, 0.006, 0.2, w, seed + 3)[0])
-    body = times(body, 1.0 - 0.3 * cells(p, 0.005, w, seed + 4)[0])
-    return mix(body, colour(m, 1), min(blue, 1.0) * wash)
+    body = mix(body, colour(m, 2), 0.4 * spots(p, 0.006, 0.2, w, seed + 3)[0])
+    body = times(body, 1.0 - 0.12 * cells(p, 0.0028, w, seed + 4)[0])
+    return mix(body, colour(m, 1), blue * wash)
 
 
 @helper

@@ -14,7 +14,7 @@ PANES = [
 
 OAK = Material(kind=kinds.WOOD, colors=("#c99c6a", "#9c6c3e", "#4a2e1a"), sizes=(0.022,), seed=1)
 WALNUT = Material(kind=kinds.WOOD, colors=("#a8743f", "#6d4223", "#2c190d"), sizes=(0.016,), seed=2)
-WHITE = Material(kind=kinds.PLASTER, colors=("#efe9dc", "#e2dac8", "#b8ad98"), sizes=(0.06, 0.05))
+WHITE = Material(kind=kinds.PLASTER, colors=("#efe9dc", "#e2dac8", "#d6ccb8"), sizes=(0.06, 0.05))
 BRASS = Material(kind=kinds.BRASS, colors=("#d8a94e", "#8d6428"), gloss=0.8, seed=3)
 TERRACOTTA = Material(
     kind=kinds.GLAZE, colors=("#c4694a", "#a4492f", "#e0a684"), sizes=(0.09, 0.013, 0.0), seed=4
@@ -95,7 +95,7 @@ def window(b: Builder) -> None:
         b.box(WHITE, (x, y + dy, z), (0.09, 0.06, 1.42))
     for dz in (-0.68, 0.0, 0.68):
         b.box(WHITE, (x, y, z + dz), (0.08, 1.72, 0.06))
-    b.box(OAK.but(seed=22), (x + 0.08, y, 0.895), (0.2, 1.86, 0.035), turn("z", 0))
+    b.box(OAK.but(seed=22), (x + 0.08, y, 0.895), (0.2, 1.86, 0.035))
     b.start("curtain")
     rod(b, BRASS, (x + 0.1, y - 1.45, 2.42), (x + 0.1, y + 1.45, 2.42), 0.012, 0.012)
     for side in (-1, 1):
@@ -184,7 +184,7 @@ def sideboard(b: Builder) -> None:
     b.box(WALNUT.but(seed=51), (0, 0, 0.42), (1.7, 0.44, 0.56), dims=True)
     b.box(WALNUT.but(seed=52), (0, 0, 0.715), (1.78, 0.48, 0.03))
     for k, side in enumerate((-0.56, 0.0, 0.56)):
-        b.box(OAK.but(seed=53 + k), (side, 0.225, 0.42), (0.5, 0.02, 0.48), turn("y", 90 * 0))
+        b.box(OAK.but(seed=53 + k), (side, 0.225, 0.42), (0.5, 0.02, 0.48))
         b.ball(BRASS, (side + 0.18, 0.25, 0.46), 0.016)
     for sx in (-0.75, 0.75):
         for sy in (-0.16, 0.16):

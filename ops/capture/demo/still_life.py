@@ -24,7 +24,7 @@ CELADON = Material(
 DELFT = Material(
     kind=kinds.PORCELAIN,
     colors=("#f1ede2", "#2b4fa0", "#8a8f98"),
-    sizes=(0.062, 9.0),
+    sizes=(0.08, 9.0),
     gloss=0.9,
     seed=202,
 )
@@ -117,11 +117,11 @@ def cup(b: Builder) -> None:
     place = Place((0.22, -0.075, TOP + CLOTH), turn("z", 35))
     b.start("cup", place)
     saucer = [(0.0, 0.04), (0.004, 0.05), (0.01, 0.068), (0.014, 0.077)]
-    vessel(b, DELFT.but(sizes=(0.03, 15.0)), DELFT.but(sizes=(0.03, 15.0)), saucer, 0.004)
+    vessel(b, DELFT.but(sizes=(0.037, 15.0)), DELFT.but(sizes=(0.037, 15.0)), saucer, 0.004)
     side = [(0.0, 0.026), (0.012, 0.036), (0.035, 0.044), (0.055, 0.047)]
     white = DELFT.but(colors=("#f1ede2", "#dfe4ea", "#8a8f98"))
-    vessel(b, DELFT.but(sizes=(0.04, 7.0)), white, side, 0.003, (0, 0, 0.007))
-    b.ring(DELFT.but(sizes=(0.03, 3.0)), (0.05, 0, 0.036), 0.015, 0.0042, turn("x", 90))
+    vessel(b, DELFT.but(sizes=(0.055, 7.0)), white, side, 0.003, (0, 0, 0.007))
+    b.ring(DELFT.but(sizes=(0.03, 3.0)), (0.0605, 0, 0.036), 0.0148, 0.004, turn("x", 90))
     tea = Material(
         kind=kinds.PLASTER, colors=("#8a4a18", "#6a3410", "#b8793a"), sizes=(0.02, 0.15), gloss=1.0
     )
@@ -272,7 +272,7 @@ def doughnut(b: Builder) -> None:
     place = Place((-0.18, -0.4, TOP))
     b.start("plate", place)
     rim = [(0.0, 0.065), (0.005, 0.08), (0.011, 0.1), (0.015, 0.112)]
-    china = DELFT.but(sizes=(0.035, 17.0), seed=271)
+    china = DELFT.but(sizes=(0.05, 17.0), seed=271)
     vessel(b, china, china, rim, 0.004)
     b.blob((0, 0, 0.0), 0.05)
     b.start("doughnut", place)

@@ -100,8 +100,8 @@ def parquet(m: Array, p: Vec, n: Vec, w: float) -> Vec:
 
 
 @helper
-def _flowers(a: float, b: float, f: float) -> float:
-    """Flowers with two leaves each on a staggered lattice, as printed on wallpaper."""
+def flowers(a: float, b: float, f: float) -> float:
+    """Flowers with two leaves each on a staggered lattice, printed on paper or painted on china."""
     f = max(f, 0.01)
     shown = 0.0
     for k in range(2):
@@ -136,7 +136,7 @@ def wall(m: Array, p: Vec, n: Vec, w: float) -> Vec:
         c = times(colour(m, 2), 0.96 + 0.06 * key + 0.06 * brush)
         shadow = above(m[10] - z, 0.02, 0.02)
         return times(c, (1.0 - 0.45 * groove) * (0.8 + 0.2 * shadow) * (1.0 - 0.25 * worn))
-    motif = _flowers(u / m[11], z / (1.5 * m[11]), w / m[11])
+    motif = flowers(u / m[11], z / (1.5 * m[11]), w / m[11])
     paper = fractal(q, 0.4, w, 0.75, seed)
     c = mix(colour(m, 0), colour(m, 1), motif * (0.85 + 0.2 * fractal(q, 0.02, w, 0.9, seed + 1)))
     thread, _ = weave(u, z, 0.0016, w, seed)
