@@ -78,8 +78,9 @@ def _gpu() -> list[Finding]:
 
     if not torch.cuda.is_available():
         advice = (
-            "training runs on the CPU, about 20 to 100 times slower; needs an NVIDIA GPU with a "
-            "driver for CUDA " + (torch.version.cuda or "(this torch is a CPU build)")
+            "training runs on the CPU: good for previews and small scenes, long for full ones. Needs an "
+            "NVIDIA GPU with a driver for CUDA "
+            + (torch.version.cuda or "(this torch is a CPU build)")
         )
         return [
             Finding("GPU", "missing", "no CUDA device", advice),

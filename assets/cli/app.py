@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
@@ -27,6 +29,7 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.",
 )
+_LONG = ("why", "found", "without it", "notes", "from", "file")  # columns of sentences and paths
 _WIDTH = None if sys.stdout.isatty() else 160  # wide enough to be read by a script
 out, err = Console(width=_WIDTH), Console(stderr=True)
 
@@ -62,7 +65,7 @@ def emit(rows: Sequence[Mapping[str, Any]], as_json: bool, title: str = "") -> N
         return
     table = Table(title=title or None, box=None, pad_edge=False, header_style="bold")
     for name in rows[0] if rows else ():
-        table.add_column(name, overflow="fold", no_wrap=name != "why" and len(name) < 10)
+        table.add_column(name, overflow="fold", no_wrap=name not in _LONG)
     for row in rows:
         table.add_row(*(_cell(name, value) for name, value in row.items()))
     out.print(table)
@@ -96,6 +99,12 @@ def readable_size(count: float) -> str:
             return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
         count /= 1000
     return f"{count:.2f} GB"
+
+
+def program() -> str:
+    """How this program is called here: by its name where that is found, else by its path."""
+    name = "splatworks"
+    return name if shutil.which(name) else os.path.relpath(Path(sys.executable).with_name(name))
 
 
 def _plain(text: str) -> str:
@@ -256,4 +265,4 @@ def lab(
     lazily("machine", "lab")(host, port)
 
 
-__all__ = ["app", "emit", "err", "fail", "main", "out", "readable_size"]
+__all__ = ["app", "emit", "err", "fail", "main", "out", "program", "readable_size"]

@@ -7,7 +7,7 @@ import sys
 import time
 from typing import Any
 
-from assets.cli.app import emit, err, out
+from assets.cli.app import emit, err, out, program
 from assets.cli.scenes import find_scene
 from assets.freshness import scene_status
 from assets.graph import known_sections, select
@@ -64,7 +64,7 @@ def _what_next(scene: Scene, home: Home) -> None:
     lines = {
         "look": look,
         "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
-        "go on": "splatworks add FOLDER (your own photos), splatworks --help",
+        "go on": f"{program()} add FOLDER (your own photos), {program()} --help",
     }
     for name, text in lines.items():
         out.print(f"[bold]{name:8}[/] {text}", highlight=False, soft_wrap=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.cli.app import out
+from assets.cli.app import out, program
 from assets.cli.scenes import find_scene
 from assets.instance import prepare
 from assets.scenes import Source, check_name, suggest_name, write_scene
@@ -66,4 +66,4 @@ def import_(file: Path, name: str) -> None:
     written = write_scene(home, name, source, {}, _NOTE)
     out.print(f"[bold]{name}[/]: {len(found.splats)} Gaussians, SH degree {found.splats.sh_degree}")
     out.print(f"settings: {written}", highlight=False, soft_wrap=True)
-    out.print(f"next:     splatworks materialize {name}", highlight=False)
+    out.print(f"next:     {program()} materialize {name}", highlight=False)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assets.cli.app import emit, out
+from assets.cli.app import emit, out, program
 from assets.graph import known_sections
 from assets.instance import prepare
 from assets.scenes import (
@@ -76,7 +76,7 @@ def add(
     for note in found.notes:
         out.print(f"[dim]{note}[/]", highlight=False)
     out.print(f"settings: {file}", highlight=False, soft_wrap=True)
-    out.print(f"next:     splatworks materialize {name}", highlight=False)
+    out.print(f"next:     {program()} materialize {name}", highlight=False)
 
 
 def scenes(as_json: bool) -> None:
