@@ -77,10 +77,10 @@ def _gpu() -> list[Finding]:
     import torch
 
     if not torch.cuda.is_available():
+        cuda = torch.version.cuda or "(this torch is a CPU build)"
         advice = (
-            "training runs on the CPU: good for previews and small scenes, long for full ones. Needs an "
-            "NVIDIA GPU with a driver for CUDA "
-            + (torch.version.cuda or "(this torch is a CPU build)")
+            "training runs on the CPU: good for previews and small scenes, long for full ones. "
+            f"Needs an NVIDIA GPU with a driver for CUDA {cuda}"
         )
         return [
             Finding("GPU", "missing", "no CUDA device", advice),
