@@ -289,8 +289,8 @@ def render_demo(
 ) -> Iterator[DemoView]:
     """Pictures of the built-in scene, one at a time.
 
-    Colour is the mean over the square of each pixel: ``samples`` where edges meet and a quarter of
-    that elsewhere, with textures filtered to the spacing of the samples. Depth, normal and label
+    Colour is the mean over the square of each pixel: of ``samples`` at edges and of half as many in
+    each direction elsewhere, with textures filtered to the spacing of the samples. Depth, normal and label
     are those at the pixel centre. The result does not depend on the number of threads.
 
     Args:

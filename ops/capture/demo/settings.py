@@ -23,7 +23,8 @@ class DemoSettings:
     test_views: int = 10
     """Number of held-out views, spread evenly between the training views."""
     samples: int = 9
-    """Colour samples per pixel where edges meet, a square number; a quarter of that elsewhere."""
+    """Colour samples per pixel at edges, a square number; elsewhere half as many in each direction,
+    rounded up (4 for 9 and for 16)."""
     exposure: float = 1.0
     """Factor on the light before the tone curve; 2 is one stop brighter."""
     time: float = 0.0
