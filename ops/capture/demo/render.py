@@ -290,8 +290,8 @@ def render_demo(
     """Pictures of the built-in scene, one at a time.
 
     Colour is the mean over the square of each pixel: of ``samples`` at edges and of half as many in
-    each direction elsewhere, with textures filtered to the spacing of the samples. Depth, normal and label
-    are those at the pixel centre. The result does not depend on the number of threads.
+    each direction elsewhere, with textures filtered to the spacing of the samples. Depth, normal
+    and label are those at the pixel centre. The result does not depend on the number of threads.
 
     Args:
         cameras: Any cameras inside the room, in metres, z up. Where they have times, those are
