@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from assets.freshness import Status, scene_status
 from assets.graph import select, with_inputs
@@ -14,6 +14,11 @@ from assets.scenes import Scene
 from assets.stage import Stage
 from storage.home import Home
 from storage.store import Store
+
+if TYPE_CHECKING:
+    import dagster as dg
+
+_PROCESS = "splatworks/process"  # tag of runs started in a terminal: the process that runs them
 
 
 @dataclass(frozen=True)
@@ -88,13 +93,33 @@ def _execute(home: Home, names: list[str], forced: set[str]) -> Any:
     if forced:
         config["ops"] = {n.replace("/", "__"): {"config": {"force": True}} for n in forced}
     with instance(home) as dagster:
+        close_dead_runs(dagster)
         return dg.execute_job(
             dg.build_reconstructable_job("assets.run", "job"),
             instance=dagster,
             run_config=config,
             asset_selection=[dg.AssetKey(n.split("/")) for n in names],
-            tags={"splatworks/from": "command line"},
+            tags={_PROCESS: str(os.getpid())},
         )
+
+
+def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:
+    """Mark runs of terminals that were killed as failed; the UI would show them as running.
+
+    Returns:
+        The ids of those runs.
+    """
+    import dagster as dg
+    import psutil
+
+    active = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
+    closed = []
+    for run in dagster.get_runs(active):
+        pid = run.tags.get(_PROCESS)
+        if pid is not None and not psutil.pid_exists(int(pid)):
+            dagster.report_run_failed(run, "The terminal that ran it was killed.")
+            closed.append(run.run_id)
+    return closed
 
 
 def _failure(event: Any) -> Failed:

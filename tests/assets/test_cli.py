@@ -16,6 +16,7 @@ from PIL import Image
 
 from assets.bridge.splats import splats_from
 from assets.cli import main
+from assets.instance import instance
 from ops.splats.files.dispatch import read_splats
 from storage.home import Home
 from storage.store import Store
@@ -205,13 +206,12 @@ def start(home: Home, *arguments: str) -> "subprocess.Popen[str]":
     return subprocess.Popen(command, env=environment, **pipes)  # type: ignore[call-overload, no-any-return]
 
 
-def test_a_run_in_its_own_processes_survives_being_killed(
+def test_a_killed_run_goes_on_to_the_same_bytes(
     home: Home, demo_scene: Callable[..., Any], tiny: str
 ) -> None:
-    text = tiny.replace("iterations = 40", "iterations = 4000")
-    demo_scene(home, text)
-    store = Store(home.store)
-    before = store.artifact("demo/splats/trained").resolve()
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 1500"))
+    artifact = Store(home.store).artifact("demo/splats/trained")
+    before = artifact.resolve()
     with start(home, "materialize", "demo/splats/trained") as first:
         deadline = time.monotonic() + 120
         while not list(home.checkpoints.glob("*.pt")):
@@ -219,16 +219,21 @@ def test_a_run_in_its_own_processes_survives_being_killed(
             assert time.monotonic() < deadline
             time.sleep(0.05)
         os.kill(first.pid, signal.SIGKILL)
-    assert store.artifact("demo/splats/trained").resolve() == before
-    demo_scene(home, text.replace("4000", "60"))
+    assert artifact.resolve() == before
     with start(home, "materialize", "demo/splats/trained") as second:
         out, err = second.communicate(timeout=240)
     assert second.returncode == 0, err
     assert "demo/splats/trained: done" in out
     assert "training" in err  # a progress bar
-    made = store.artifact("demo/splats/trained").resolve()
-    assert made.tag == "v2"
-    assert made.provenance.settings["train"]["iterations"] == 60
+    resumed = artifact.resolve()
+    assert resumed.tag == "v2"
+    with start(home, "materialize", "demo/splats/trained", "--force", "--json") as whole:
+        out, err = whole.communicate(timeout=240)
+    assert json.loads(out)["demo/splats/trained"]["ran"] == ["demo/splats/trained"], err
+    assert artifact.resolve().tag == "v3"
+    assert artifact.resolve().content_hash == resumed.content_hash
+    states = [run.status.value for run in instance(home).get_runs()]
+    assert sorted(states) == ["FAILURE", "SUCCESS", "SUCCESS"]
 
 
 def test_a_failed_run_says_why_and_changes_nothing(home: Home, run: Run, dataset: Path) -> None:

@@ -6,12 +6,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 import xarray as xr
 
 from assets.bridge.camera_files import write_cameras, write_photos
 from assets.bridge.evaluation import mean_scores
 from assets.bridge.points import points_from
-from assets.bridge.splats import splats_from
+from assets.bridge.splats import splats_from, splats_in_dataset_frame, training_tree
 from assets.bridge.trees import group
 from assets.bridge.views import StoredViews
 from assets.freshness import scene_status
@@ -22,6 +23,7 @@ from ops.capture.readers.detect import read_dataset
 from ops.capture.settings import CaptureSettings
 from ops.errors import UnavailableError
 from ops.splats.files.dispatch import read_splats
+from ops.splats.transform import transform_splats
 from storage.home import Home
 from storage.store import Store
 
@@ -182,6 +184,22 @@ def test_exported_cameras_and_photos_read_back(home: Home, tmp_path: Path, layou
         np.testing.assert_allclose(
             found.cameras.Ks[j].numpy(), views.cameras.Ks[i].numpy(), rtol=1e-6
         )
+
+
+def test_a_moved_world_is_moved_back_on_export(home: Home) -> None:
+    splats = splats_from(tree(home, "splats/trained"))
+    angle = 0.7
+    T = np.eye(4)
+    T[:2, :2] = [[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]]
+    T[:3, :3] *= 2.5
+    T[:3, 3] = [1, -2, 3]
+    moved = transform_splats(splats, torch.from_numpy(T))
+    assert not np.allclose(moved.shN.numpy(), splats.shN.numpy())
+    stored = training_tree(moved, "classic", world_transform=T)
+    back = splats_in_dataset_frame(stored)
+    for name in ("means", "log_scales", "sh0", "shN"):
+        expected, found = splats.tensors()[name].numpy(), back.tensors()[name].numpy()
+        np.testing.assert_allclose(found, expected, atol=2e-5, err_msg=name)
 
 
 def test_metrics_are_there_or_say_how_to_get_them(home: Home) -> None:
