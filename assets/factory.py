@@ -82,6 +82,7 @@ def _run(
         context.log.info(sentence)
 
     try:
+        progress.relay_log(context)
         # Read again: the settings may have changed since the code location was loaded.
         scene = all_scenes(home, known_sections())[scene_name]
         if isinstance(scene, InputError):
@@ -97,8 +98,8 @@ def _run(
     checks = [_checked(name, check, outcome) for name, check in stage.checks.items()]
     for check in checks:
         if not check.passed:
-            progress.tell({"say": f"[yellow]![/] {full}: {check.description}"})
-    progress.tell({"say": _line(full, outcome)})
+            progress.tell({"say": f"{full}: {check.description}", "style": "bad"})
+    progress.tell({"say": _line(full, outcome), "style": "good"})
     return dg.MaterializeResult(
         asset_key=context.asset_key,
         data_version=dg.DataVersion(outcome.version.content_hash),
@@ -124,7 +125,7 @@ def _checked(name: str, check: Callable[..., Check], outcome: Outcome) -> dg.Ass
 
 def _line(full: str, outcome: Outcome) -> str:
     how = {"computed": f"in {outcome.seconds:.1f} s"}.get(outcome.action, outcome.action)
-    return f"[green]✓[/] {full}  {outcome.version.tag}  {how}"
+    return f"{full}  {outcome.version.tag}  {how}"
 
 
 def _metadata(stage: Stage, scene_name: str, outcome: Outcome) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import threading
 import time
@@ -59,6 +60,28 @@ class StepProgress:
         self._context.log_event(
             dg.AssetObservation(asset_key=self._context.asset_key, metadata=metadata)
         )
+
+
+class _Relay(logging.Handler):
+    """Passes what ops log on to the terminal that waits and to Dagster's event log."""
+
+    def __init__(self, context: dg.AssetExecutionContext) -> None:
+        super().__init__(logging.INFO)
+        self._context = context
+
+    def emit(self, record: logging.LogRecord) -> None:
+        sentence = record.getMessage()
+        tell({"say": sentence, "style": "dim"})
+        self._context.log.info(sentence)
+
+
+def relay_log(context: dg.AssetExecutionContext) -> None:
+    """Show what our own loggers say during this step; each step replaces the last."""
+    for name in ("splatworks", "ops", "storage"):
+        logger = logging.getLogger(name)
+        logger.setLevel(logging.INFO)
+        logger.handlers = [h for h in logger.handlers if not isinstance(h, _Relay)]
+        logger.addHandler(_Relay(context))
 
 
 def tell(entry: Mapping[str, Any]) -> None:
@@ -127,8 +150,12 @@ def _draw(file: Path, stop: threading.Event, quiet: bool) -> None:
 
 def _show(bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any]) -> None:
     """Apply one line: a bar to move, or a sentence to print."""
+    from rich.markup import escape
+
     if "say" in entry:
-        bars.console.print(entry["say"], highlight=False)
+        sign = {"good": "[green]✓[/] ", "bad": "[yellow]![/] "}.get(entry.get("style", ""), "")
+        style = "dim" if entry.get("style") == "dim" else None
+        bars.console.print(f"{sign}{escape(entry['say'])}", style=style, highlight=False)
         return
     name = (entry["key"], entry["what"])
     numbers = " ".join(f"{k} {_short(v)}" for k, v in entry["values"].items())

@@ -209,7 +209,7 @@ def start(home: Home, *arguments: str) -> "subprocess.Popen[str]":
 def test_a_killed_run_goes_on_to_the_same_bytes(
     home: Home, demo_scene: Callable[..., Any], tiny: str
 ) -> None:
-    demo_scene(home, tiny.replace("iterations = 40", "iterations = 1500"))
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 500"))
     artifact = Store(home.store).artifact("demo/splats/trained")
     before = artifact.resolve()
     with start(home, "materialize", "demo/splats/trained") as first:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib
-import os
-import shutil
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar, cast
@@ -13,9 +11,12 @@ from typing import Any, TypeVar, cast
 import numpy as np
 from numba import njit
 
+from ops.kernel_cache import cache_folder
+
 Vec = tuple[float, float, float]
 Array = np.ndarray
 _Function = TypeVar("_Function", bound=Callable[..., object])
+_log = logging.getLogger("splatworks.demo")
 _config: Any = importlib.import_module("numba.core.config")
 
 # None of the functions allocates. Without Numba's reference counts (_nrt) a scene of twenty arrays
@@ -30,21 +31,13 @@ _OPTIONS: dict[str, Any] = {
 
 
 def _folder() -> str:
-    """Where machine code is kept: a folder named after the contents of this package.
+    return cache_folder(Path(__file__).parent, "demo")
 
-    Numba itself only notices changes in the file of a kernel, not in helpers from other files.
-    """
-    here = Path(__file__).parent
-    digest = hashlib.sha256()
-    for file in sorted(here.glob("*.py")):
-        digest.update(file.read_bytes())
-    place = Path(os.environ.get("NUMBA_CACHE_DIR") or here / "__pycache__")
-    if not os.access(place if place.exists() else place.parent, os.W_OK):
-        place = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "splatworks"
-    old = sorted(place.glob("demo-*"), key=lambda f: f.stat().st_mtime)[:-3]
-    for folder in old:
-        shutil.rmtree(folder, ignore_errors=True)
-    return str(place / f"demo-{digest.hexdigest()[:16]}")
+
+def announce_compiling() -> None:
+    """Say that kernels will be compiled, where no machine code of them is kept yet."""
+    if not any(Path(_folder()).rglob("*.nbc")):
+        _log.info("compiling the built-in scene, once per machine (about 20 seconds) ...")
 
 
 def helper(function: _Function) -> _Function:

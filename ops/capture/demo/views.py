@@ -10,6 +10,7 @@ from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.capture.demo.cameras import demo_cameras
+from ops.capture.demo.jit import announce_compiling
 from ops.capture.demo.render import render_demo
 from ops.capture.demo.scene import demo_scene
 from ops.capture.demo.settings import DemoSettings
@@ -53,6 +54,7 @@ def demo_views(settings: DemoSettings, progress: Progress = silent) -> DemoViews
         InputError: A setting is out of range.
     """
     cameras, splits = demo_cameras(settings)
+    announce_compiling()
     pictures = list(
         render_demo(
             cameras,

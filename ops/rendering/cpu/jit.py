@@ -6,13 +6,9 @@ array layout or integer width can cause another compilation in the middle of a t
 
 from __future__ import annotations
 
-import hashlib
 import importlib
 import logging
 import os
-import shutil
-import sys
-import tempfile
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +18,8 @@ from typing import Any
 
 import numba
 import torch
+
+from ops.kernel_cache import cache_folder
 
 log = logging.getLogger("splatworks.rendering")
 config: Any = importlib.import_module("numba.core.config")
@@ -33,44 +31,7 @@ SCALAR_MATHS = frozenset({"contract", "nsz"})
 
 
 def _cache_folder() -> str:
-    """The folder for machine code, named after the contents of this one.
-
-    Numba's own cache looks at the file of a kernel only; a change in a helper of another file
-    would go unnoticed. A digest of all of them in the path cannot miss it. The first place that
-    can be written to is taken, so a read-only checkout works.
-    """
-    digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.glob("*.py")):
-        digest.update(file.read_bytes())
-    name = f"rendering-{digest.hexdigest()[:16]}"
-    user_cache = (
-        Path.home() / "Library/Caches"
-        if sys.platform == "darwin"
-        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    )
-    places = [Path(__file__).parent / "__pycache__", user_cache / "splatworks"]
-    if os.environ.get("NUMBA_CACHE_DIR"):
-        places.insert(0, Path(os.environ["NUMBA_CACHE_DIR"]))
-    for place in places:
-        folder = place / name
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            _forget_old(place)
-            with tempfile.TemporaryFile(dir=folder):
-                return str(folder)
-        except OSError:
-            continue
-    return tempfile.mkdtemp(prefix=name)
-
-
-def _forget_old(place: Path, keep: int = 5) -> None:
-    """Removes machine code of versions that were replaced long ago."""
-    try:
-        folders = sorted(place.glob("rendering-*"), key=lambda f: f.stat().st_mtime)
-    except OSError:  # another process is at it
-        return
-    for folder in folders[:-keep]:
-        shutil.rmtree(folder, ignore_errors=True)
+    return cache_folder(Path(__file__).parent, "rendering")
 
 
 _folder: str | None = None
