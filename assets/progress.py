@@ -29,6 +29,7 @@ class StepProgress:
         self._what = ""
         self._started = time.monotonic()
         self._told_terminal = self._told_events = 0.0
+        self._first = 0
 
     def __call__(
         self, done: int, total: int, what: str, values: Mapping[str, float] | None = None
@@ -38,6 +39,7 @@ class StepProgress:
         first, last = what != self._what, bool(total) and done >= total
         if first:
             self._what, self._started, self._told_events = what, now, now
+            self._first = done  # resumed work does not begin at 0
         entry: dict[str, Any] = {"key": self._key, "done": done, "total": total, "what": what}
         entry["values"] = {k: float(v) for k, v in (values or {}).items()}
         if self._file and (first or last or now - self._told_terminal > _TERMINAL_SECONDS):
@@ -51,7 +53,8 @@ class StepProgress:
         self, done: int, total: int, what: str, values: Mapping[str, float], seconds: float
     ) -> None:
         assert self._context is not None
-        left = f"{seconds * (total - done) / done:.0f} s left" if done and total else ""
+        made = done - self._first
+        left = f"{seconds * (total - done) / made:.0f} s left" if made > 0 and total else ""
         numbers = ", ".join(f"{k} {v:.4g}" for k, v in values.items())
         self._context.log.info(f"{what} {done}/{total or '?'}  {numbers}  {left}".strip())
         metadata: dict[str, Any] = {"step": done, "steps": total, "what": what, **values}
