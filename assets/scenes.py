@@ -18,7 +18,7 @@ from ops.errors import InputError
 from storage.home import Home
 
 DEMO = "demo"
-DEMO_TABLES = {"train": {"preset": "preview"}}  # trained within minutes on a laptop
+DEMO_TABLES = {"train": {"preset": "preview", "iterations": 2_000}}  # within minutes on a laptop
 _NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
 
 
