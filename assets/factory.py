@@ -1,5 +1,6 @@
 """From stages to Dagster assets: one per stage and scene."""
 
+import errno
 import inspect
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
@@ -16,8 +17,10 @@ from assets.settings import as_json
 from assets.stage import Check, Stage
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
-from storage.home import Home
+from storage.home import Home, cannot_write
 
+# A disk that is full, or a place that may not be written to, is nobody's fault here.
+CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM)
 USER_ERRORS = (InputError, UnavailableError, StorageError)
 
 
@@ -89,9 +92,9 @@ def _run(
             raise scene
         told = progress.StepProgress(full, context)
         outcome = produce(scene, stage, home, told, say, force)
-    except USER_ERRORS as error:
+    except (*USER_ERRORS, OSError) as error:
         raise dg.Failure(
-            description=str(error),
+            description=str(_as_user_error(error, home)),
             metadata={"bad input": isinstance(error, InputError)},
             allow_retries=False,
         ) from error
@@ -106,6 +109,19 @@ def _run(
         metadata=_metadata(stage, scene_name, outcome),
         check_results=checks,
     )
+
+
+def _as_user_error(error: Exception, home: Home) -> Exception:
+    """The error itself, or where a file could not be written, one that says what to do.
+
+    Raises:
+        OSError: The error, if it is neither.
+    """
+    if isinstance(error, USER_ERRORS):
+        return error
+    if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
+        return cannot_write(home.root, error)
+    raise error
 
 
 def _checked(name: str, check: Callable[..., Check], outcome: Outcome) -> dg.AssetCheckResult:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -17,6 +18,7 @@ from rich.table import Table
 
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
+from storage.home import Home, cannot_write
 
 app = typer.Typer(
     name="splatworks",
@@ -48,6 +50,10 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail(str(error), 2)
     except (StorageError, UnavailableError) as error:
         fail(str(error), 1)
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM):
+            raise
+        fail(str(cannot_write(Path(error.filename or Home.find().root), error)), 1)
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, and the same command goes on from there", 1)
 

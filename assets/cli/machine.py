@@ -30,15 +30,17 @@ def doctor(as_json: bool) -> None:
 def ui(host: str, port: int) -> None:
     """Replace this process by the Dagster UI and its daemon."""
     _serve(
-        ["dagster", "dev", "-w", str(ROOT / "workspace.yaml"), "-h", host, "-p", str(port)],
+        ["dg", "dev", "--host", host, "--port", str(port)],
         f"Dagster UI: http://{host}:{port}  (Ctrl-C stops it)",
     )
 
 
 def lab(host: str, port: int) -> None:
     """Replace this process by JupyterLab, opened on the notebooks."""
+    as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
+    place = [f"--ip={host}", f"--port={port}", f"--notebook-dir={ROOT}/notebooks"]
     _serve(
-        ["jupyter", "lab", f"--ip={host}", f"--port={port}", f"--notebook-dir={ROOT}/notebooks"],
+        ["jupyter", "lab", *place, *as_root],
         f"JupyterLab: http://{host}:{port}  (Ctrl-C stops it; the link with its token follows)",
     )
 
@@ -50,5 +52,7 @@ def _serve(command: list[str], message: str) -> None:
         fail(f"{command[0]} is not installed beside this Python; run `make install`", 1)
     out.print(message, highlight=False)
     os.chdir(ROOT)
+    if sys.prefix != sys.base_prefix:
+        os.environ["VIRTUAL_ENV"] = sys.prefix  # `dg` looks for it
     os.environ["PATH"] = f"{program.parent}{os.pathsep}{os.environ.get('PATH', '')}"
     os.execv(program, [str(program), *command[1:]])  # noqa: S606
