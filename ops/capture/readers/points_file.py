@@ -5,60 +5,32 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
-from plyfile import PlyData, PlyParseError
 
-from ops.capture.model import Array, Points
+from ops.capture.model import Points
 from ops.errors import InputError
+from ops.splats.files.ply_container import read_header
+from ops.splats.files.points import read_points
 
 
 def read_points_ply(path: Path) -> tuple[Points | None, list[str]]:
-    """Positions and colours of the vertices of a PLY file, by property name.
-
-    Colours are ``red green blue``, of 8 or 16 bits or floats in [0, 1]; without them points
-    are grey. Points that are not finite are dropped.
+    """The points of a PLY file that a dataset names; see :func:`read_points`.
 
     Returns:
         The points, or None where there are none; and notes.
 
     Raises:
-        InputError: The file is no PLY, its header does not match its content, or it has no
-            vertices with x, y and z.
+        InputError: The file is damaged or has no vertices with x, y and z.
     """
     try:
-        ply = PlyData.read(path)
-        vertex = ply["vertex"].data
-        names = vertex.dtype.names or ()
-        missing = {"x", "y", "z"} - set(names)
-        if missing:
-            raise ValueError(f"its vertices have no {', '.join(sorted(missing))}")
-        xyz = np.stack([np.asarray(vertex[a], dtype=np.float32) for a in "xyz"], axis=-1)
-    except (PlyParseError, OSError, ValueError, KeyError, MemoryError, OverflowError) as error:
+        vertex = read_header(path).element("vertex")
+        if vertex is not None and vertex.count == 0:
+            return None, [f"{path.name} holds no points"]
+        cloud = read_points(path)
+    except InputError as error:
         raise InputError(
-            f"{path}: expected a PLY file of points with x, y, z; {error or 'it cannot be read'}. "
-            "Export it again, or take ply_file_path out of the JSON file to have points made from "
-            "the photos."
+            f"{error}. Export it again, or take ply_file_path out of the JSON file to have "
+            "points made from the photos."
         ) from error
-    notes = []
-    if {"red", "green", "blue"} <= set(names):
-        rgb = np.stack([_to_8_bits(vertex[c]) for c in ("red", "green", "blue")], axis=-1)
-    else:
-        rgb = np.full((len(xyz), 3), 128, np.uint8)
-        notes.append(f"the points in {path.name} have no colours and are taken as grey")
-    fine = np.isfinite(xyz).all(axis=-1)
-    if not fine.all():
-        notes.append(f"{int((~fine).sum())} points in {path.name} are not finite and are left out")
-        xyz, rgb = xyz[fine], rgb[fine]
-    if not len(xyz):
-        return None, [*notes, f"{path.name} holds no points"]
-    errors = np.full(len(xyz), np.nan, np.float32)
-    return Points(xyz=xyz, rgb=rgb, errors=errors, source="dataset"), notes
-
-
-def _to_8_bits(values: Array) -> Array:
-    if values.dtype.kind == "f":
-        values = np.nan_to_num(values.astype(np.float64))
-        factor = 255.0 if values.max(initial=0) <= 1 else 1.0
-        return np.clip(np.rint(values * factor), 0, 255).astype(np.uint8)
-    if values.max(initial=0) > 255:
-        return (np.clip(values, 0, 65535).astype(np.uint32) >> 8).astype(np.uint8)
-    return np.clip(values, 0, 255).astype(np.uint8)
+    errors = np.full(len(cloud.xyz), np.nan, np.float32)
+    points = Points(xyz=cloud.xyz, rgb=cloud.rgb, errors=errors, source="dataset")
+    return points, [f"{path.name}: {note}" for note in cloud.notes]
