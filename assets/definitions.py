@@ -6,11 +6,9 @@ import dagster as dg
 
 from assets.factory import scene_assets
 from assets.graph import CORE_TOPICS, known_sections
-from assets.scenes import all_scenes
+from assets.scenes import EVERYTHING, all_scenes
 from ops.errors import InputError
 from storage.home import Home
-
-EVERYTHING = "everything"  # the job of all artifacts, of which a terminal runs a part
 
 
 def build() -> dg.Definitions:

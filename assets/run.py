@@ -10,7 +10,7 @@ from assets.freshness import Status, scene_status
 from assets.graph import select, with_inputs
 from assets.instance import instance
 from assets.progress import shown
-from assets.scenes import Scene
+from assets.scenes import EVERYTHING, Scene
 from assets.stage import Stage
 from storage.home import Home
 from storage.store import Store
@@ -81,7 +81,7 @@ def materialize(
 
 def job() -> Any:
     """The job of all assets of the code location; step processes load it by this name."""
-    from assets.definitions import EVERYTHING, defs
+    from assets.definitions import defs
 
     return defs.resolve_job_def(EVERYTHING)
 

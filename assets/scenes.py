@@ -19,7 +19,9 @@ from storage.home import Home
 
 DEMO = "demo"
 DEMO_TABLES = {"train": {"preset": "preview", "iterations": 2_000}}  # within minutes on a laptop
-_NAME = re.compile(r"[a-z0-9][a-z0-9_]{0,62}")
+EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs of their names
+_NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"
+_LONGEST = 63
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +61,13 @@ def check_name(name: str) -> str:
     """``name``, if a scene may be called so.
 
     Raises:
-        InputError: If it has other characters than lower-case letters, digits and underscores.
+        InputError: If it has other characters than lower-case letters, digits and single
+            underscores between them, or is too long.
     """
-    if not _NAME.fullmatch(name):
+    if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         raise InputError(
-            f"scene name: expected lower-case letters, digits and underscores, found {name!r}; "
-            "choose another with --name"
+            "scene name: expected lower-case letters and digits, with single underscores between "
+            f"them, at most {_LONGEST} characters; found {name!r}; choose another with --name"
         )
     return name
 
@@ -72,7 +75,7 @@ def check_name(name: str) -> str:
 def suggest_name(path: Path) -> str:
     """A scene name made from a folder's or file's name."""
     name = re.sub(r"[^a-z0-9]+", "_", path.stem.lower() if path.is_file() else path.name.lower())
-    return name.strip("_")[:63] or "scene"
+    return name[:_LONGEST].strip("_") or "scene"
 
 
 def load_scene(file: Path, known_sections: frozenset[str]) -> Scene:
@@ -121,8 +124,11 @@ def write_scene(
     """Write a new scene's file, in one step.
 
     Raises:
-        InputError: If there is a scene of that name already; it stays as it was.
+        InputError: If there is a scene of that name already, which stays as it was, or if the
+            name is taken by the built-in scene.
     """
+    if name in (DEMO, EVERYTHING):
+        raise InputError(f"scene name {name!r} is taken; choose another with --name")
     document = tomlkit.document()
     for line in note.splitlines():
         document.add(tomlkit.comment(line))

@@ -74,7 +74,16 @@ def test_a_broken_file_is_reported_and_the_others_stay(home: Home, text: str, wo
         raise scenes["broken"]
 
 
-@pytest.mark.parametrize("name", ["", "My Scene", "../up", "a/b", "-x", "é"])
+@pytest.mark.parametrize("name", ["demo", "everything"])
+def test_names_of_the_project_are_taken(home: Home, name: str) -> None:
+    with pytest.raises(InputError, match="is taken"):
+        write_scene(home, name, Source(path="/a"), {}, "")
+    assert list(home.scenes.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "name", ["", "My Scene", "../up", "a/b", "-x", "é", "a__b", "_a", "a_", "x" * 64]
+)
 def test_bad_names_are_refused(name: str) -> None:
     with pytest.raises(InputError, match="lower-case letters"):
         check_name(name)
