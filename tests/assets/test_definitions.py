@@ -1,5 +1,6 @@
 """The Dagster code location: what it holds, and that its assets run."""
 
+import errno
 import json
 from collections.abc import Callable
 from typing import Any
@@ -8,7 +9,8 @@ import dagster as dg
 import pytest
 
 from assets import definitions
-from assets.factory import scene_assets
+from assets.factory import _as_user_error, scene_assets
+from storage.errors import ReadOnlyStoreError, StoreFullError
 from storage.home import Home
 
 
@@ -116,3 +118,13 @@ def test_both_ways_to_load_name_the_code_location(file: str) -> None:
     from pathlib import Path
 
     assert "assets.definitions" in (Path(__file__).parents[2] / file).read_text()
+
+
+def test_a_full_disk_is_said_in_a_sentence_and_other_faults_are_not_hidden(home: Home) -> None:
+    full = _as_user_error(OSError(errno.ENOSPC, "No space left on device"), home)
+    assert isinstance(full, StoreFullError)
+    assert "no room to write" in str(full)
+    read_only = _as_user_error(OSError(errno.EROFS, "Read-only file system"), home)
+    assert isinstance(read_only, ReadOnlyStoreError)
+    with pytest.raises(ConnectionResetError):
+        _as_user_error(ConnectionResetError(errno.ECONNRESET, "reset"), home)
