@@ -132,7 +132,8 @@ def test_transforms_masks_points_and_times(shot):
     np.testing.assert_array_equal(dataset.points.xyz, [[0.5, 1.5, 2.5], [-1, -2, -3]])
     np.testing.assert_array_equal(dataset.points.rgb, [[1, 2, 3], [4, 5, 6]])
     assert np.isnan(dataset.points.errors).all()
-    assert "cloud.ply: 1 points were left out because they are not finite" in " ".join(dataset.notes)
+    notes = " ".join(dataset.notes)
+    assert "cloud.ply: 1 points were left out because they are not finite" in notes
 
 
 def test_transforms_states_its_own_split(shot):
