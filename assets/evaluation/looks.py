@@ -32,8 +32,8 @@ def evaluation_preview(tree: xr.DataTree, scene: str) -> Preview:
         {"protocol": tree["metrics"].attrs["protocol"], **means},
         {
             "means over held-out views": [{"metric": k, "mean": v} for k, v in means.items()],
-            "not available": [{"metric": k, "why": v} for k, v in lost.items()],
             "every view": view_table(tree),
+            "not available": [{"metric": k, "why": v} for k, v in lost.items()],
         },
     )
 
