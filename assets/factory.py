@@ -85,13 +85,13 @@ def _run(
         context.log.info(sentence)
 
     try:
-        progress.relay_log(context)
         # Read again: the settings may have changed since the code location was loaded.
         scene = all_scenes(home, known_sections())[scene_name]
         if isinstance(scene, InputError):
             raise scene
         told = progress.StepProgress(full, context)
-        outcome = produce(scene, stage, home, told, say, force)
+        with progress.relayed_log(context):
+            outcome = produce(scene, stage, home, told, say, force)
     except (*USER_ERRORS, OSError) as error:
         raise dg.Failure(
             description=str(_as_user_error(error, home)),

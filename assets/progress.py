@@ -78,13 +78,21 @@ class _Relay(logging.Handler):
         self._context.log.info(sentence)
 
 
-def relay_log(context: dg.AssetExecutionContext) -> None:
-    """Show what our own loggers say during this step; each step replaces the last."""
-    for name in ("splatworks", "ops", "storage"):
-        logger = logging.getLogger(name)
+@contextmanager
+def relayed_log(context: dg.AssetExecutionContext) -> Iterator[None]:
+    """Pass on what our own loggers say while a step runs."""
+    relay = _Relay(context)
+    loggers = [logging.getLogger(name) for name in ("splatworks", "ops", "storage")]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
         logger.setLevel(logging.INFO)
-        logger.handlers = [h for h in logger.handlers if not isinstance(h, _Relay)]
-        logger.addHandler(_Relay(context))
+        logger.addHandler(relay)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.removeHandler(relay)
+            logger.setLevel(level)
 
 
 def tell(entry: Mapping[str, Any]) -> None:

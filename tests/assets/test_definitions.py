@@ -2,6 +2,7 @@
 
 import errno
 import json
+import logging
 from collections.abc import Callable
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_assets_run_with_checks_pictures_and_data_versions(
         assert checks["finite"]
         assert trained.tags
         first = trained.tags["dagster/data_version"]
+        assert not [
+            h for n in ("splatworks", "ops", "storage") for h in logging.getLogger(n).handlers
+        ], "a log handler outlived its step"
         again = dg.materialize(list(scene_assets(scene)), instance=instance)
         second = again.asset_materializations_for_node("demo__splats__trained")[0]
         assert second.metadata["action"].value == "fresh"

@@ -28,8 +28,8 @@ def read_points_ply(path: Path) -> tuple[Points | None, list[str]]:
         cloud = read_points(path)
     except InputError as error:
         raise InputError(
-            f"{error}. Export it again, or take ply_file_path out of the JSON file to have "
-            "points made from the photos."
+            f"{path}: expected a PLY file of points with x, y, z; {error}. Export it again, or "
+            "take ply_file_path out of the JSON file to have points made from the photos."
         ) from error
     errors = np.full(len(cloud.xyz), np.nan, np.float32)
     points = Points(xyz=cloud.xyz, rgb=cloud.rgb, errors=errors, source="dataset")
