@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
 
+from assets.previews import spread
 from notebooks.pixels import as_pixels
 from notebooks.style import (
     BLUE,
@@ -237,11 +238,6 @@ def _heights(cloud: np.ndarray, centers: np.ndarray, half: float) -> tuple[float
     low, high = min(known[0], centers[:, 2].min()), max(known[1], centers[:, 2].max())
     margin = 0.1 * half
     return max(low - margin, -half), min(high + margin, half)
-
-
-def spread(count: int, most: int) -> list[int]:
-    """At most ``most`` of ``count`` positions, evenly from the first to the last."""
-    return sorted({int(i) for i in np.linspace(0, count - 1, min(count, most)).round()})
 
 
 def _planes(renders: xr.Dataset, i: int) -> dict[str, Any]:
