@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,23 +17,27 @@ from torch.autograd.function import once_differentiable
 from ops.errors import InputError
 from ops.rendering.cpu import camera
 from ops.rendering.cpu.jit import announced, run, threads
+from ops.rendering.cpu.simd import LANES
+from ops.rendering.cpu.tiles import TILE
 from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 with announced("drawing"):
-    from ops.rendering.cpu.binning import TILE, fill, pack_and_count, scan, sort_by_depth
+    from ops.rendering.cpu.binning import bin_gaussians, bound_records, place, scan, sort_by_depth
     from ops.rendering.cpu.projection import FOOTPRINT, project
     from ops.rendering.cpu.raster_forward import raster_forward
 
 Floats = NDArray[np.float32]
 
-ENTRY_BYTES = 12
+RECORD_BYTES = 16  # tile and Gaussian, and 64 blocks
 _FREE_SHARE = 0.8  # of the memory that is free, which one view may take
+_FEW = 2_000  # Gaussians that are not worth several threads
+_MANY = 1 << 24  # records, for which it pays to count before memory is asked for
 
 
 @dataclass(frozen=True)
 class _Parameters:
-    """Arrays of the splats, float32 and contiguous; coefficients and features flattened."""
+    """Arrays of the splats, float32 and contiguous, at least sixteen rows; rows flattened."""
 
     means: Floats  # [N, 3]
     quats: Floats  # [N, 4]
@@ -44,7 +49,7 @@ class _Parameters:
 
 
 @dataclass(frozen=True)
-class _View:
+class View:
     """What the forward pass leaves for the backward pass."""
 
     parameters: _Parameters
@@ -52,17 +57,26 @@ class _View:
     width: int
     height: int
     degree: int
-    order: NDArray[np.int32]  # [M] Gaussians that are seen, from near to far
-    footprints: Floats  # [M, 8]
-    channels: Floats  # [M, D]
+    depths: Floats  # [N] 0 where a Gaussian is not seen
+    footprints: Floats  # [N, 16]
+    extras: Floats  # [N, E] features, then depth where it is wanted
     offsets: NDArray[np.int64]  # [tiles + 1]
-    first_rows: NDArray[np.int64]  # [M + 1]
-    entries: NDArray[np.int32]  # [intersections, 3]
+    entries: NDArray[np.int32]  # [intersections, 2]
+    masks: NDArray[np.int64]  # [intersections]
+    spans: NDArray[np.int32]  # [N, 2] the records of each Gaussian
+    n_records: int  # rows that a table with one for each record needs
 
 
-def _array(tensor: Tensor, columns: int | None = None) -> Floats:
+def _array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
+    """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
     array = tensor.detach().to(torch.float32).contiguous().numpy()
-    return array if columns is None else array.reshape(array.shape[0], columns)
+    if array.ndim > 1:
+        array = array.reshape(len(array), math.prod(array.shape[1:]))
+    if len(array) < rows:
+        padded = np.full((rows, *array.shape[1:]), fill, np.float32)
+        padded[: len(array)] = array
+        return padded
+    return array
 
 
 def _guard_memory(needed: int, what: str) -> None:
@@ -79,95 +93,99 @@ def _guard_memory(needed: int, what: str) -> None:
 
 def _prepare(
     parameters: _Parameters, cam: Floats, width: int, height: int, degree: int, with_depth: bool
-) -> tuple[_View, Floats, NDArray[np.int32]]:
+) -> tuple[View, Floats, NDArray[np.int32]]:
     """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
-    p, n, parts = parameters, len(parameters.means), threads()
-    all_footprints = np.empty((n, FOOTPRINT), np.float32)
+    p, n = parameters, len(parameters.means)
+    footprints = np.empty((n, FOOTPRINT), np.float32)
+    depths = np.empty(n, np.float32)
     means2d = np.empty((n, 2), np.float32)
     radii = np.empty((n, 2), np.int32)
     run(
-        parts if n > 1000 else 1,
-        *(project, p.means, p.quats, p.log_scales, p.opacity_logits, cam),
-        *(all_footprints, means2d, radii),
+        threads() if n > _FEW else 1,
+        *(project, p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
+        *(degree, cam, footprints, depths, means2d, radii),
     )
     order = np.empty(n, np.int32)
     count = np.empty(1, np.int64)
-    sort_by_depth(0, 1, all_footprints, radii, order, count)
-    seen = int(count[0])
-    order = order[:seen]
-
-    binning_parts = parts if seen > 1000 else 1
-    tiles = -(-width // TILE) * -(-height // TILE)
-    n_channels = 3 + p.features.shape[1] + with_depth
-    footprints = np.empty((seen, FOOTPRINT), np.float32)
-    channels = np.empty((seen, n_channels), np.float32)
-    counts = np.empty((binning_parts, tiles), np.int32)
-    touched = np.empty(seen, np.int64)
-    run(
-        binning_parts,
-        *(pack_and_count, order, all_footprints, p.means, cam[camera.CENTER : camera.CENTER + 3]),
-        *(p.sh0, p.shN, p.features, degree, with_depth),
-        *(radii, footprints, channels, width, height, counts, touched),
-    )
-    intersections = int(touched.sum())
-    if intersections >= 1 << 31:
-        raise InputError(
-            f"rendering: {intersections:,} intersections of Gaussians with image tiles; at most "
-            f"{(1 << 31) - 1:,} can be handled. Render a smaller image or fewer Gaussians"
-        )
-    _guard_memory(
-        intersections * ENTRY_BYTES, f"a list of {intersections:,} intersections with image tiles"
-    )
-    offsets = np.empty(tiles + 1, np.int64)
-    first_rows = np.empty(seen + 1, np.int64)
-    scan(0, 1, counts, touched, offsets, first_rows)
-    entries = np.empty((intersections, 3), np.int32)
-    run(
-        binning_parts,
-        *(fill, footprints, width, height, counts, touched, offsets, first_rows, entries),
-    )
-    view = _View(
+    sort_by_depth(0, 1, depths, order, count)
+    order = order[: int(count[0])]
+    extras = p.features
+    if with_depth:
+        extras = np.concatenate([p.features, depths[:, None]], axis=1)
+    offsets, entries, masks, spans, n_records = _bin(order, footprints, n, width, height)
+    view = View(
         parameters=p,
         cam=cam,
         width=width,
         height=height,
         degree=degree,
-        order=order,
+        depths=depths,
         footprints=footprints,
-        channels=channels,
+        extras=extras,
         offsets=offsets,
-        first_rows=first_rows,
         entries=entries,
+        masks=masks,
+        spans=spans,
+        n_records=n_records,
     )
     return view, means2d, radii
 
 
-def _background_planes(background: Tensor | None, width: int) -> tuple[Floats, int, int, int]:
-    """Background as the forward kernel takes it: values and the strides of plane, row and step."""
+def _bin(
+    order: NDArray[np.int32], footprints: Floats, n: int, width: int, height: int
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]:
+    """The tiles' lists: offsets, entries, masks, each Gaussian's records, and how many there are.
+
+    Each share of the Gaussians writes its records behind each other, with some room left unused
+    behind them; memory that is never touched is not taken.
+    """
+    parts = threads() if len(order) > _FEW else 1
+    tiles = -(-width // TILE) * -(-height // TILE)
+    counts = np.empty((parts, tiles), np.int32)
+    spans = np.zeros((n, 2), np.int32)
+    at_most, ends = np.empty(parts, np.int64), np.empty(parts, np.int64)
+    starts = np.zeros(parts, np.int64)
+    nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
+    where = (order, footprints, width, height)
+    run(parts, bound_records, *where, at_most)
+    if int(at_most.sum()) > _MANY:
+        run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
+        at_most = ends.copy()
+        exact = int(at_most.sum())
+        if exact >= 1 << 31:
+            raise InputError(
+                f"rendering: {exact:,} intersections of Gaussians with image tiles; at most "
+                f"{(1 << 31) - 1:,} can be handled. Render a smaller image or fewer Gaussians"
+            )
+        what = f"a list of {exact:,} intersections with image tiles"
+        _guard_memory(2 * exact * RECORD_BYTES, what)
+    room = int(at_most.sum())
+    starts[1:] = np.cumsum(at_most)[:-1]
+    records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
+    run(parts, bin_gaussians, *where, starts, True, records, masks, counts, spans, ends)
+    offsets = np.empty(tiles + 1, np.int64)
+    scan(0, 1, counts, offsets)
+    entries = np.empty((int(offsets[-1]), 2), np.int32)
+    entry_masks = np.empty(len(entries), np.int64)
+    run(parts, place, starts, ends, records, masks, counts, entries, entry_masks)
+    return offsets, entries, entry_masks, spans, room
+
+
+def _background(background: Tensor | None) -> Floats:
+    """Background as the forward kernel takes it: [1, 1, 3] or [H, W, 3]."""
     if background is None:
-        return np.zeros(48, np.float32), TILE, 0, 0
-    values = background.detach().to(torch.float32).numpy()
-    if values.ndim == 1:
-        return np.repeat(values, TILE), TILE, 0, 0
-    height, padded = values.shape[0], -(-width // TILE) * TILE
-    planes = np.zeros((3, height, padded), np.float32)
-    planes[:, :, :width] = values.transpose(2, 0, 1)
-    return planes.reshape(-1), height * padded, padded, 1
+        return np.zeros((1, 1, 3), np.float32)
+    values = background.detach().to(torch.float32).contiguous().numpy()
+    return values if values.ndim == 3 else values.reshape(1, 1, 3)
 
 
 @functools.cache
-def _gradient_kernels() -> tuple[Any, Any, int, int, int]:
-    """The kernels of the backward pass, which those who only draw need not compile."""
+def _gradient_kernels() -> tuple[Any, Any]:
+    """The modules of the backward pass, which those who only draw need not compile."""
     with announced("gradients"):
         from ops.rendering.cpu import projection_backward, raster_backward
 
-    return (
-        raster_backward.raster_backward,
-        projection_backward.project_backward,
-        raster_backward.CHANNELS,
-        projection_backward.CHUNK,
-        projection_backward.CAMERA_GRADIENT,
-    )
+    return raster_backward, projection_backward
 
 
 class _Draw(torch.autograd.Function):
@@ -176,7 +194,7 @@ class _Draw(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
-        view: _View,
+        view: View,
         screen: Tensor,
         settings: RenderSettings,
         background: Tensor | None,
@@ -190,97 +208,111 @@ class _Draw(torch.autograd.Function):
         shN: Tensor,
         features: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        width, height = view.width, view.height
-        n_channels, n_features = view.channels.shape[1], view.parameters.features.shape[1]
-        padded = -(-width // TILE) * TILE
-        image = torch.empty(n_channels, height, padded)
-        transmittance = torch.empty(height, padded)
-        median = torch.empty((height, padded) if settings.median_depth else (0, 0))
+        width, height, n_extras = view.width, view.height, view.extras.shape[1]
+        image = torch.empty(height, width, 3)
+        planes = torch.empty(n_extras, height, width)
+        transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
+        median = torch.empty((height, width) if settings.median_depth else (0, 0))
         ends = np.empty(len(view.offsets) - 1, np.int64)
         run(
             threads(),
-            *(raster_forward, width, height, view.offsets, view.entries),
-            *(view.footprints, view.channels, *_background_planes(background, width)),
-            *(image.numpy(), transmittance.numpy(), median.numpy(), ends),
+            *(raster_forward, np.zeros(1, np.int64), width, height),
+            *(view.offsets, view.entries, view.masks),
+            *(view.footprints, view.extras, _background(background)),
+            *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
+            *(median.numpy(), ends),
         )
         ctx.view, ctx.ends, ctx.absgrad, ctx.screen = view, ends, settings.absgrad, screen
         ctx.background_shape = None if background is None else background.shape
         parameters = (means, quats, log_scales, opacity_logits, sh0, shN)
-        ctx.save_for_backward(image, transmittance, *parameters, features)
+        ctx.save_for_backward(image, planes, transmittance, *parameters, features)
         ctx.set_materialize_grads(False)
-        pixels = image[:, :, :width].permute(1, 2, 0)
-        depth = median[:, :width] if settings.median_depth else None
-        if depth is not None:
-            ctx.mark_non_differentiable(depth)
+        if settings.median_depth:
+            ctx.mark_non_differentiable(median)
+        n_features = view.parameters.features.shape[1]
         return (
-            pixels[..., :3],
-            pixels[..., 3 : 3 + n_features] if features is not None else None,
-            pixels[..., -1] if settings.expected_depth else None,
-            1 - transmittance[:, :width],
-            depth,
+            image,
+            planes[:n_features].permute(1, 2, 0) if features is not None else None,
+            planes[-1] if settings.expected_depth else None,
+            alphas,
+            median if settings.median_depth else None,
         )
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple[Tensor | None, ...]:
-        raster_backward, project_backward, CHANNELS, CHUNK, CAMERA_GRADIENT = _gradient_kernels()
-        view: _View = ctx.view
+        raster, projection = _gradient_kernels()
+        view: View = ctx.view
         p, height, width = view.parameters, view.height, view.width
-        image, transmittance, *_ = ctx.saved_tensors  # raises where one was changed in place
-        n_features = p.features.shape[1]
-        v_colors, v_features, v_depth, v_alpha, _ = gradients
-        nothing = torch.zeros(1)
+        image, planes, transmittance, *_ = ctx.saved_tensors  # raises where one was changed
+        n, n_features = len(ctx.screen), p.features.shape[1]
+        v_colors, v_features, v_depth, v_alphas, _ = gradients
+        v_image = np.zeros((height, width, 3), np.float32)
+        if v_colors is not None:
+            v_image = v_colors.to(torch.float32).contiguous().numpy()
+        v_planes = _plane_gradients(v_features, v_depth, planes.shape)
+        v_opacity = torch.empty(0, 0) if v_alphas is None else v_alphas.to(torch.float32)
 
-        def pixels(gradient: Tensor | None, *shape: int) -> Floats:
-            given = nothing.expand(height, width, *shape) if gradient is None else gradient
-            return given.to(torch.float32).numpy()
-
+        columns = raster.columns(len(planes))
         rows = len(view.entries)
-        columns = CHANNELS + view.channels.shape[1] + 2 * ctx.absgrad
         _guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
-        table = np.empty((rows, columns), np.float32)
+        table = np.empty((view.n_records, columns), np.float32)
         run(
             threads(),
-            *(raster_backward, width, height, view.offsets, ctx.ends, view.entries),
-            *(view.footprints, view.channels, image.numpy(), transmittance.numpy()),
-            *(pixels(v_colors, 3), pixels(v_features, n_features)),
-            *(pixels(v_depth), pixels(v_alpha), ctx.absgrad, table),
+            *(raster.raster_backward, np.zeros(1, np.int64), width, height),
+            *(view.offsets, ctx.ends, view.entries, view.masks),
+            *(view.footprints, view.extras),
+            *(image.numpy(), planes.numpy(), transmittance.numpy()),
+            *(v_image, v_planes, v_opacity.contiguous().numpy(), ctx.absgrad, table),
         )
-        out = _Parameters(
-            *(torch.zeros(a.shape).numpy() for a in vars(p).values())  # zeroed pages come late
-        )
-        means2d = torch.zeros(len(p.means), 2)
-        absolute = torch.zeros(len(p.means) if ctx.absgrad else 0, 2)
-        seen = len(view.order)
-        cameras = np.zeros((-(-seen // CHUNK), CAMERA_GRADIENT))
+        out = {name: torch.empty(a.shape) for name, a in vars(p).items()}
+        means2d = torch.empty(len(p.means), 2)
+        absolute = torch.empty(len(p.means) if ctx.absgrad else 0, 2)
+        chunks = -(-len(p.means) // (LANES * projection.CHUNK))
+        cameras = np.zeros((chunks, projection.CAMERA_GRADIENT))
         run(
-            threads() if seen > 1000 else 1,
-            *(project_backward, view.order, view.first_rows, table),
-            *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN),
-            *(view.footprints, view.channels, view.degree, view.cam),
-            *(out.means, out.quats, out.log_scales, out.opacity_logits, out.sh0, out.shN),
-            *(out.features, means2d.numpy(), absolute.numpy()),
+            threads() if n > _FEW else 1,
+            *(projection.project_backward, view.depths, view.spans, table),
+            *(p.means, p.quats, p.log_scales, p.opacity_logits, p.shN),
+            *(view.footprints, view.degree, view.cam, len(planes) > n_features),
+            *(out[name].numpy() for name in vars(p)),
+            *(means2d.numpy(), absolute.numpy()),
             *(ctx.needs_input_grad[4] or ctx.needs_input_grad[5], cameras),
         )
         if ctx.absgrad:
             before = getattr(ctx.screen, "absgrad", None)
+            absolute = absolute[:n]
             ctx.screen.absgrad = absolute if before is None else before + absolute
         camera_gradient = torch.from_numpy(cameras.sum(axis=0)).to(torch.float32)
         v_viewmat = torch.cat([camera_gradient[:12].reshape(3, 4), torch.zeros(1, 4)])
         v_background = None
         if ctx.needs_input_grad[3] and v_colors is not None:
             v_background = _background_gradient(
-                v_colors.numpy(), transmittance[:, :width].numpy(), len(ctx.background_shape)
+                v_colors.numpy(), transmittance.numpy(), len(ctx.background_shape)
             )
-        n = len(p.means)
+        found = {name: value[:n] for name, value in out.items()}
         return (
-            *(None, means2d, None, v_background, v_viewmat, camera_gradient[12:]),
-            *(torch.from_numpy(a) for a in (out.means, out.quats, out.log_scales)),
-            torch.from_numpy(out.opacity_logits),
-            torch.from_numpy(out.sh0).reshape(n, 1, 3),
-            torch.from_numpy(out.shN).reshape(n, p.shN.shape[1] // 3, 3),
-            torch.from_numpy(out.features) if ctx.needs_input_grad[12] else None,
+            *(None, means2d[:n], None, v_background, v_viewmat, camera_gradient[12:]),
+            *(found["means"], found["quats"], found["log_scales"], found["opacity_logits"]),
+            found["sh0"].reshape(n, 1, 3),
+            found["shN"].reshape(n, p.shN.shape[1] // 3, 3),
+            found["features"] if ctx.needs_input_grad[12] else None,
         )
+
+
+def _plane_gradients(
+    v_features: Tensor | None, v_depth: Tensor | None, shape: tuple[int, ...]
+) -> Floats:
+    """[E, H, W] of the extras' gradients; 0 where there is none."""
+    n_extras, height, width = shape
+    if v_depth is None and v_features is not None:
+        return v_features.permute(2, 0, 1).to(torch.float32).contiguous().numpy()
+    planes = np.zeros((n_extras, height, width), np.float32)
+    if v_features is not None:
+        planes[: v_features.shape[2]] = v_features.permute(2, 0, 1).numpy()
+    if v_depth is not None:
+        planes[-1] = v_depth.numpy()
+    return planes
 
 
 def _background_gradient(v_colors: Floats, transmittance: Floats, ndim: int) -> Tensor:
@@ -321,24 +353,14 @@ def render_view(
     """
     n, features = len(splats), splats.features
     n_features = 0 if features is None else features.shape[1]
-    parameters = _Parameters(
-        means=_array(splats.means),
-        quats=_array(splats.quats),
-        log_scales=_array(splats.log_scales),
-        opacity_logits=_array(splats.opacity_logits),
-        sh0=_array(splats.sh0, 3),
-        shN=_array(splats.shN, 3 * splats.shN.shape[1]),
-        features=np.empty((n, 0), np.float32) if features is None else _array(features),
-    )
-    cam = camera.pack(_array(viewmat), _array(K), _array(center), width, height, settings)
-    padded_pixels = height * (-(-width // TILE) * TILE)
-    _guard_memory(4 * padded_pixels * (3 + n_features + 3), f"an image of {width} x {height}")
-    view, means2d, radii = _prepare(parameters, cam, width, height, degree, settings.expected_depth)
+    view, means2d, radii = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
+    pixels = height * width
+    _guard_memory(4 * pixels * (3 + n_features + 4), f"an image of {width} x {height}")
     tensors = [splats.means, splats.quats, splats.log_scales, splats.opacity_logits]
     tensors += [splats.sh0, splats.shN]
     wanted = [*tensors, viewmat] + [t for t in (features, background) if t is not None]
     # A leaf of its own, so that its gradient is there after backward, as densification expects.
-    screen = torch.from_numpy(means2d).requires_grad_(
+    screen = torch.from_numpy(means2d[:n]).requires_grad_(
         torch.is_grad_enabled() and any(t.requires_grad for t in wanted)
     )
     outputs = _Draw.apply(view, screen, settings, background, viewmat, center, *tensors, features)
@@ -351,5 +373,34 @@ def render_view(
         features=blended,
         expected_depth=depth,
         median_depth=median,
-        screen=ScreenSpace(means2d=screen, radii=torch.from_numpy(radii)),
+        screen=ScreenSpace(means2d=screen, radii=torch.from_numpy(radii[:n])),
     )
+
+
+def prepare_view(
+    splats: Splats,
+    viewmat: Tensor,
+    K: Tensor,
+    center: Tensor,
+    width: int,
+    height: int,
+    settings: RenderSettings,
+    degree: int,
+) -> tuple[View, Floats, NDArray[np.int32]]:
+    """Everything about a view but its pixels; arguments as for :func:`render_view`.
+
+    Returns the view, means2d [N, 2] and radii [N, 2] int32 in pixels, with N at least 16.
+    """
+    n, features = len(splats), splats.features
+    rows = max(n, LANES)
+    parameters = _Parameters(
+        means=_array(splats.means, rows),
+        quats=_array(splats.quats, rows),
+        log_scales=_array(splats.log_scales, rows),
+        opacity_logits=_array(splats.opacity_logits, rows, fill=-math.inf),
+        sh0=_array(splats.sh0, rows),
+        shN=_array(splats.shN, rows),
+        features=np.empty((rows, 0), np.float32) if features is None else _array(features, rows),
+    )
+    cam = camera.pack(_array(viewmat, 0), _array(K, 0), _array(center, 0), width, height, settings)
+    return _prepare(parameters, cam, width, height, degree, settings.expected_depth)

@@ -1,8 +1,8 @@
-"""Which Gaussians each 16 x 16 tile of the image has to look at, from near to far.
+"""Which Gaussians each tile of the image has to look at, from near to far, and in which blocks.
 
-Gaussians are sorted by depth once; two stable passes over them in that order (count, then fill)
-give every tile its list in depth order without sorting intersections. Both passes must come to the
-same tiles to the last one, so nothing here is compiled with freedom in rounding.
+Gaussians are sorted by depth once. In that order each writes a record per tile that it reaches;
+then every tile's records are put into its list, stably, so that lists are in depth order without
+sorting intersections.
 """
 
 from __future__ import annotations
@@ -14,7 +14,6 @@ import numpy as np
 
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import (
-    DEPTH,
     FOOTPRINT,
     KX,
     KY,
@@ -26,33 +25,46 @@ from ops.rendering.cpu.projection import (
     MY,
     SLOPE,
 )
-from ops.rendering.cpu.spherical_harmonics import color
+from ops.rendering.cpu.simd import (
+    LANES,
+    both,
+    ge,
+    highest,
+    iota,
+    lowest,
+    select,
+    vceil,
+    vfloor,
+    vmax,
+    vmin,
+    vsqrt,
+)
+from ops.rendering.cpu.simd_memory import prefetch
+from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, masks_of_rows
 
 _f = np.float32
-TILE = 16  # pixels; a row of a tile is one vector
+_SLACK = _f(0.002)  # pixels by which an ellipse is taken larger, against rounding
+_AHEAD = 8  # Gaussians; neighbours in depth lie far apart in memory
+_PAIR = 2  # tile rows that sixteen block rows make
 
 
-@kernel("void(i8, i8, f4[:,::1], i4[:,::1], i4[::1], i8[::1])")
-def sort_by_depth(
-    part: int, parts: int, footprints: Any, radii: Any, order: Any, count: Any
-) -> None:
+@kernel("void(i8, i8, f4[::1], i4[::1], i8[::1])")
+def sort_by_depth(part: int, parts: int, depths: Any, order: Any, count: Any) -> None:
     """The indices of the Gaussians that are seen, from near to far; ``count[0]`` of them.
 
     A stable radix sort of the bits of positive floats, which are ordered like the floats.
     """
-    n = radii.shape[0]
+    n = depths.shape[0]
     keys = np.empty(n, np.uint32)
     ids = np.empty(n, np.int32)
     low = np.zeros(2048, np.int64)
     middle = np.zeros(2048, np.int64)
     high = np.zeros(1024, np.int64)
-    value = np.empty(1, np.float32)
-    bits = value.view(np.uint32)
+    bits = depths.view(np.uint32)
     seen = 0
     for i in range(n):
-        if radii[i, 0] > 0:
-            value[0] = footprints[i, DEPTH]
-            key = bits[0]
+        key = bits[i]
+        if key != 0:
             keys[seen] = key
             ids[seen] = i
             seen += 1
@@ -94,172 +106,191 @@ def sort_by_depth(
 
 
 @helper
-def _ellipse(m: int, footprints: Any) -> Any:
-    """Of the pixels with alpha >= 1/255: mean, covariance, bound of the squared Mahalanobis
-    distance, half width and half height, with a little to spare for rounding."""
-    c = _f(-0.5) * LOG2E / footprints[m, KY]
-    v = _f(-0.5) * LOG2E / footprints[m, KX]
-    slope = footprints[m, SLOPE]
-    b = slope * c
-    a = v + slope * b
-    bound = _f(2) * LN2 * max(footprints[m, LOG2_OPACITY] - LOG2_MIN_ALPHA, _f(0))
-    wide = math.sqrt(bound * a)
-    high = math.sqrt(bound * c)
-    spread = v * c / a  # variance of y, given x
-    return footprints[m, MX], footprints[m, MY], a, b, slope, spread, bound, wide, high
-
-
-@helper
-def _columns(ellipse: Any, across: int) -> tuple[int, int]:
-    """The first and last tile column that an ellipse reaches."""
-    mx, wide = ellipse[0], ellipse[7]
-    slack = _f(0.002) + _f(1e-6) * (abs(mx) + wide)
-    first = max(math.floor((mx - wide - _f(0.5) - slack) / _f(TILE)), _f(0))
-    last = min(math.floor((mx + wide - _f(0.5) + slack) / _f(TILE)), _f(across - 1))
+def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[int, int]:
+    """The first and the last tile along an axis whose pixel centres an interval may reach."""
+    first = max(math.floor((middle - reach - _f(0.5)) * _f(1 / TILE)), _f(0))
+    last = min(math.floor((middle + reach - _f(0.5)) * _f(1 / TILE)), _f(tiles - 1))
     if not first <= last:
         return 0, -1
     return int(first), int(last)
 
 
 @helper
-def _rows(ellipse: Any, column: int, height: int) -> tuple[int, int]:
-    """The pixel rows [first, end) of an ellipse inside a tile column."""
-    mx, my, a, b, slope, spread, bound, wide, high = ellipse
-    left = max(_f(column * TILE) + _f(0.5) - mx, -wide)
-    right = min(_f(column * TILE + TILE - 1) + _f(0.5) - mx, wide)
-    if not left <= right:  # its tip lies between this column's last centre and the next one's first
-        return 0, 0
-    # The highest point of the ellipse is at dx = slope * high; within [left, right] the nearest
-    # dx to it is the highest, and likewise the lowest.
-    x = min(max(slope * high, left), right)
-    top = b / a * x + math.sqrt(max(bound - x * x / a, _f(0)) * spread)
-    x = min(max(-slope * high, left), right)
-    bottom = b / a * x - math.sqrt(max(bound - x * x / a, _f(0)) * spread)
-    slack = _f(0.002) + _f(1e-6) * (abs(my) + high)
-    first = max(math.ceil(my + bottom - _f(0.5) - slack), _f(0))
-    end = min(math.floor(my + top - _f(0.5) + slack) + _f(1), _f(height))
-    if not first < end:
-        return 0, 0
-    return int(first), int(end)
+def _ellipse(i: int, footprints: Any) -> Any:
+    """Of the pixels with alpha >= 1/255: mean, slope, v, c, bound of the squared Mahalanobis
+    distance, half width, half height, and the y at which it is widest; a little too large."""
+    c = _f(-0.5) * LOG2E / footprints[i, KY]
+    v = _f(-0.5) * LOG2E / footprints[i, KX]
+    slope = footprints[i, SLOPE]
+    above = max(footprints[i, LOG2_OPACITY] - LOG2_MIN_ALPHA, _f(0))
+    bound = _f(2) * LN2 * above * _f(1 + 1e-5) + _f(1e-5)
+    a = v + slope * slope * c
+    wide = math.sqrt(bound * a)
+    high = math.sqrt(bound * c)
+    widest = slope * c / a * wide
+    mx, my = footprints[i, MX], footprints[i, MY]
+    slack = _SLACK + _f(1e-6) * (abs(mx) + abs(my) + wide + high)
+    return mx, my, slope, v, c, bound, wide + slack, high + slack, widest, slack
+
+
+@kernel("void(i8, i8, i4[::1], f4[:,::1], i8, i8, i8[::1])")
+def bound_records(
+    part: int, parts: int, order: Any, footprints: Any, width: int, height: int, at_most: Any
+) -> None:
+    """``at_most[part]``: how many records :func:`bin_gaussians` will write at most."""
+    seen = order.shape[0]
+    across = (width + TILE - 1) // TILE
+    down = (height + TILE - 1) // TILE
+    total = 0
+    for m in range(seen * part // parts, seen * (part + 1) // parts):
+        prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
+        mx, my, _, _, _, _, wide, high, _, _ = _ellipse(order[m], footprints)
+        first, last = _tile_range(mx, wide, across)
+        top, bottom = _tile_range(my, high, down)
+        total += (last + 1 - first) * (bottom + 1 - top)
+    at_most[part] = total
+
+
+@helper
+def _columns_of_rows(ellipse: Any, pair: int, width: int, height: int) -> Any:
+    """The interval [first, end) of block columns that an ellipse reaches in each of the sixteen
+    block rows of a pair of tile rows, as floats; of the whole image; ends before it begins, or
+    as it begins, where there is none.
+
+    In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
+    widest, and farthest left nearest to the opposite of it.
+    """
+    mx, my, slope, v, c, bound, _, high, widest, slack = ellipse
+    row = iota() * _f(BLOCK) + _f(pair * _PAIR * TILE)
+    top = vmax(row + (_f(0.5) - my), -high)
+    bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
+    inverse_c = _f(1) / c
+    y = vmin(vmax(top, widest), bottom)
+    right = y * slope + vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
+    y = vmin(vmax(top, -widest), bottom)
+    left = y * slope - vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
+    first = vceil((left + (mx - slack - _f(BLOCK - 0.5))) * _f(1 / BLOCK))
+    last = vfloor((right + (mx + slack - _f(0.5))) * _f(1 / BLOCK))
+    there = both(ge(bottom, top), ge(_f(height - 1), row))
+    end = vmin(last + _f(1), _f((width + BLOCK - 1) // BLOCK))
+    return vmax(first, _f(0)), select(there, end, _f(-1))
 
 
 @kernel(
-    "void(i8, i8, i4[::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
-    " i8, b1, i4[:,::1], f4[:,::1], f4[:,::1], i8, i8, i4[:,::1], i8[::1])"
+    "void(i8, i8, i4[::1], f4[:,::1], i8, i8, i8[::1], b1, i4[:,::1], i8[::1], i4[:,::1],"
+    " i4[:,::1], i8[::1])"
 )
-def pack_and_count(
+def bin_gaussians(
     part: int,
     parts: int,
     order: Any,
-    all_footprints: Any,
-    means: Any,
-    center: Any,
-    sh0: Any,
-    shN: Any,
-    features: Any,
-    degree: int,
-    with_depth: bool,
-    radii: Any,
     footprints: Any,
-    channels: Any,
     width: int,
     height: int,
+    starts: Any,
+    keep: bool,
+    records: Any,
+    masks: Any,
     counts: Any,
-    touched: Any,
+    spans: Any,
+    ends: Any,
 ) -> None:
-    """Footprints and channels of the seen Gaussians in depth order, and how many tiles they reach.
+    """A record per seen Gaussian, in depth order, and tile that it reaches.
 
-    Channels are colour, features and (``with_depth``) depth. ``counts[part, tile]`` is the number
-    of intersections that this part will put into a tile, ``touched[m]`` that of Gaussian m.
+    Args:
+        part: Which share of the Gaussians.
+        parts: Number of shares.
+        order: [M] from :func:`sort_by_depth`.
+        footprints: [N, 16].
+        width: Of the image.
+        height: Of the image.
+        starts: [parts] where the records of each share begin.
+        keep: Whether to write records and spans, or only to count.
+        records: [.., 2] out: tile, Gaussian.
+        masks: [..] out: the blocks of the tile that the Gaussian reaches.
+        counts: [parts, tiles] out: how many records of a share a tile has.
+        spans: [N, 2] out: first record of each seen Gaussian, and how many it has.
+        ends: [parts] out: where the records of each share end.
     """
     seen = order.shape[0]
     across = (width + TILE - 1) // TILE
-    n_features = features.shape[1]
-    bases = np.empty(16, np.float32)
+    down = (height + TILE - 1) // TILE
     for tile in range(counts.shape[1]):
         counts[part, tile] = 0
+    at = starts[part]
     for m in range(seen * part // parts, seen * (part + 1) // parts):
         i = order[m]
-        for k in range(FOOTPRINT):
-            footprints[m, k] = all_footprints[i, k]
-        red, green, blue = color(i, degree, means, center, sh0, shN, bases)
-        total = red + green + blue
-        channels[m, 0] = max(red, _f(0))
-        channels[m, 1] = max(green, _f(0))
-        channels[m, 2] = max(blue, _f(0))
-        for k in range(n_features):
-            channels[m, 3 + k] = features[i, k]
-            total += features[i, k]
-        if with_depth:
-            channels[m, 3 + n_features] = all_footprints[i, DEPTH]
-        touched[m] = 0
-        if not math.isfinite(total):  # nothing may turn pixels into NaN
-            radii[i, 0] = 0
-            radii[i, 1] = 0
-            continue
-        ellipse = _ellipse(m, footprints)
-        first, last = _columns(ellipse, across)
-        reached = 0
-        for column in range(first, last + 1):
-            y0, y1 = _rows(ellipse, column, height)
-            if y0 < y1:
-                for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
-                    counts[part, row * across + column] += 1
-                    reached += 1
-        touched[m] = reached
+        prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
+        before = at
+        ellipse = _ellipse(i, footprints)
+        left, right = _tile_range(ellipse[0], ellipse[6], across)
+        top, bottom = _tile_range(ellipse[1], ellipse[7], down)
+        for pair in range(top // _PAIR, bottom // _PAIR + 1):
+            first, end = _columns_of_rows(ellipse, pair, width, height)
+            c0, c1 = left, right
+            if c1 - c0 > 3:  # long and slanted: most of its bounding box may be empty
+                there = ge(end, first)
+                c0 = max(c0, int(lowest(select(there, first, _f(1e6)))) // ACROSS)
+                c1 = min(c1, (int(highest(select(there, end, _f(0)))) - 1) // ACROSS)
+            for column in range(c0, c1 + 1):
+                origin = _f(column * ACROSS)
+                begins = vmin(vmax(first - origin, _f(0)), _f(ACROSS))
+                stops = vmin(vmax(end - origin, _f(0)), _f(ACROSS))
+                upper, lower = masks_of_rows(begins, stops)
+                tile = pair * _PAIR * across + column
+                if upper != 0:
+                    counts[part, tile] += 1
+                    if keep:
+                        records[at, 0] = tile
+                        records[at, 1] = i
+                        masks[at] = upper
+                    at += 1
+                if lower != 0 and pair * _PAIR + 1 < down:
+                    counts[part, tile + across] += 1
+                    if keep:
+                        records[at, 0] = tile + across
+                        records[at, 1] = i
+                        masks[at] = lower
+                    at += 1
+        if keep:
+            spans[i, 0] = before
+            spans[i, 1] = at - before
+    ends[part] = at
 
 
-@kernel("void(i8, i8, i4[:,::1], i8[::1], i8[::1], i8[::1])")
-def scan(part: int, parts: int, counts: Any, touched: Any, offsets: Any, first_rows: Any) -> None:
-    """Running sums: where each tile's list starts, where each part writes into it, and which
-    rows of the gradient table belong to each Gaussian."""
+@kernel("void(i8, i8, i4[:,::1], i8[::1])")
+def scan(part: int, parts: int, counts: Any, offsets: Any) -> None:
+    """Running sums: where each tile's list starts, and where each share's part of it does."""
     total = 0
     for tile in range(counts.shape[1]):
         offsets[tile] = total
         for p in range(counts.shape[0]):
             size = counts[p, tile]
-            counts[p, tile] = total - offsets[tile]
+            counts[p, tile] = total
             total += size
     offsets[counts.shape[1]] = total
-    total = 0
-    for m in range(touched.shape[0]):
-        first_rows[m] = total
-        total += touched[m]
-    first_rows[touched.shape[0]] = total
 
 
-@kernel("void(i8, i8, f4[:,::1], i8, i8, i4[:,::1], i8[::1], i8[::1], i8[::1], i4[:,::1])")
-def fill(
+@kernel("void(i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], i4[:,::1], i4[:,::1], i8[::1])")
+def place(
     part: int,
     parts: int,
-    footprints: Any,
-    width: int,
-    height: int,
+    starts: Any,
+    ends: Any,
+    records: Any,
+    masks: Any,
     counts: Any,
-    touched: Any,
-    offsets: Any,
-    first_rows: Any,
     entries: Any,
+    entry_masks: Any,
 ) -> None:
-    """The tiles' lists. An entry is (Gaussian, rows of the tile as first << 8 | end, its row of the
-    gradient table)."""
-    seen = footprints.shape[0]
-    across = (width + TILE - 1) // TILE
-    for m in range(seen * part // parts, seen * (part + 1) // parts):
-        if touched[m] == 0:
-            continue
-        ellipse = _ellipse(m, footprints)
-        first, last = _columns(ellipse, across)
-        at = first_rows[m]
-        for column in range(first, last + 1):
-            y0, y1 = _rows(ellipse, column, height)
-            if y0 < y1:
-                for row in range(y0 // TILE, (y1 - 1) // TILE + 1):
-                    tile = row * across + column
-                    slot = offsets[tile] + counts[part, tile]
-                    counts[part, tile] += 1
-                    entries[slot, 0] = m
-                    top = max(y0 - row * TILE, 0)
-                    entries[slot, 1] = (top << 8) | min(y1 - row * TILE, TILE)
-                    entries[slot, 2] = at
-                    at += 1
+    """The tiles' lists: entries (Gaussian, its record) and the blocks that it reaches."""
+    for at in range(starts[part], ends[part]):
+        tile = records[at, 0]
+        slot = counts[part, tile]
+        counts[part, tile] = slot + 1
+        entries[slot, 0] = records[at, 1]
+        entries[slot, 1] = at
+        entry_masks[slot] = masks[at]
+
+
+assert LANES == _PAIR * ACROSS

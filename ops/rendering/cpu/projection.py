@@ -8,6 +8,9 @@ variance c of y and, given y, the mean ``slope * y`` and the variance v of x:
 
 Unlike the inverse covariance this form does not cancel for long thin Gaussians, and it is never
 negative. The determinant comes from Cauchy-Binet, as a sum of squares, for the same reason.
+
+Gaussians are handled in their own order, sixteen at a time. The last sixteen may have been done
+before in part; they come out the same.
 """
 
 from __future__ import annotations
@@ -17,123 +20,58 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.camera import (
-    ANTIALIASED,
-    CX,
-    CY,
-    EPS2D,
-    FAR,
-    FX,
-    FY,
-    HEIGHT,
-    NEAR,
-    WIDTH,
-    X_MAX,
-    X_MIN,
-    Y_MAX,
-    Y_MIN,
-)
+from ops.rendering.cpu.camera import ANTIALIASED, CX, CY, EPS2D, FAR, FX, FY, HEIGHT, NEAR, WIDTH
+from ops.rendering.cpu.geometry import covariance2d, geometry, sigmoid
 from ops.rendering.cpu.jit import kernel, scalar_helper
+from ops.rendering.cpu.simd import (
+    LANES,
+    any_lane,
+    both,
+    ge,
+    gt,
+    log2,
+    select,
+    splat,
+    vabs,
+    vceil,
+    vmax,
+    vmin,
+    vsqrt,
+)
+from ops.rendering.cpu.simd_memory import load3, store2, store2_whole, transpose, vload, vstore
+from ops.rendering.cpu.spherical_harmonics import SCRATCH, color
 
 _f = np.float32
 LOG2E = _f(1.4426950408889634)
 LN2 = _f(0.6931471805599453)
 MIN_ALPHA = _f(1 / 255)
 LOG2_MIN_ALPHA = _f(-math.log2(255.0))
-_LARGEST = _f(1e37)  # of a variance in pixels squared; beyond it float32 is about to overflow
+LARGEST = _f(1e37)  # of a variance in pixels squared; beyond it float32 is about to overflow
 _LARGEST_RADIUS = _f(1 << 30)
 
 # Columns of a footprint: mean; slope; log2-domain factors -log2(e) / (2 v) and -log2(e) / (2 c);
-# log2 of the opacity in this view; depth; the antialiasing compensation.
-MX, MY, SLOPE, KX, KY, LOG2_OPACITY, DEPTH, COMPENSATION = range(8)
-FOOTPRINT = 8
+# log2 of the opacity in this view; depth; colour. Sixteen of them, which is a cache line.
+MX, MY, SLOPE, KX, KY, LOG2_OPACITY, DEPTH, RED, GREEN, BLUE = range(10)
+FOOTPRINT = 16
 
 
 @scalar_helper
-def geometry(i: int, means: Any, quats: Any, log_scales: Any, cam: Any) -> Any:
-    """What forward and backward both need of Gaussian i.
-
-    Returns the mean (x, y, z) in the camera; x and y as the Jacobian has them (bounded); scales;
-    the inverse length and components of the quaternion; its rotation M; V = R M diag(scales) and
-    U = J V, whose rows span the projected covariance: cov2d = U U^T + eps2d I.
-    """
-    mx, my, mz = means[i, 0], means[i, 1], means[i, 2]
-    x = cam[0] * mx + cam[1] * my + cam[2] * mz + cam[3]
-    y = cam[4] * mx + cam[5] * my + cam[6] * mz + cam[7]
-    z = cam[8] * mx + cam[9] * my + cam[10] * mz + cam[11]
-    rz = _f(1) / z
-    bx = z * min(cam[X_MAX], max(cam[X_MIN], x * rz))
-    by = z * min(cam[Y_MAX], max(cam[Y_MIN], y * rz))
-
-    qw, qx, qy, qz = quats[i, 0], quats[i, 1], quats[i, 2], quats[i, 3]
-    length = math.sqrt(qw * qw + qx * qx + qy * qy + qz * qz)
-    inverse = _f(1) / length
-    qw *= inverse
-    qx *= inverse
-    qy *= inverse
-    qz *= inverse
-    two = _f(2)
-    M = (
-        _f(1) - two * (qy * qy + qz * qz),
-        two * (qx * qy - qw * qz),
-        two * (qx * qz + qw * qy),
-        two * (qx * qy + qw * qz),
-        _f(1) - two * (qx * qx + qz * qz),
-        two * (qy * qz - qw * qx),
-        two * (qx * qz - qw * qy),
-        two * (qy * qz + qw * qx),
-        _f(1) - two * (qx * qx + qy * qy),
-    )
-    s0 = math.exp(log_scales[i, 0])
-    s1 = math.exp(log_scales[i, 1])
-    s2 = math.exp(log_scales[i, 2])
-    V = (
-        s0 * (cam[0] * M[0] + cam[1] * M[3] + cam[2] * M[6]),
-        s1 * (cam[0] * M[1] + cam[1] * M[4] + cam[2] * M[7]),
-        s2 * (cam[0] * M[2] + cam[1] * M[5] + cam[2] * M[8]),
-        s0 * (cam[4] * M[0] + cam[5] * M[3] + cam[6] * M[6]),
-        s1 * (cam[4] * M[1] + cam[5] * M[4] + cam[6] * M[7]),
-        s2 * (cam[4] * M[2] + cam[5] * M[5] + cam[6] * M[8]),
-        s0 * (cam[8] * M[0] + cam[9] * M[3] + cam[10] * M[6]),
-        s1 * (cam[8] * M[1] + cam[9] * M[4] + cam[10] * M[7]),
-        s2 * (cam[8] * M[2] + cam[9] * M[5] + cam[10] * M[8]),
-    )
-    # J = [[jx, 0, jxz], [0, jy, jyz]]
-    jx, jy = cam[FX] * rz, cam[FY] * rz
-    jxz, jyz = -jx * bx * rz, -jy * by * rz
-    U = (
-        jx * V[0] + jxz * V[6],
-        jx * V[1] + jxz * V[7],
-        jx * V[2] + jxz * V[8],
-        jy * V[3] + jyz * V[6],
-        jy * V[4] + jyz * V[7],
-        jy * V[5] + jyz * V[8],
-    )
-    return (x, y, z), (bx, by), (s0, s1, s2), (inverse, qw, qx, qy, qz), M, V, U
+def finite(x: Any) -> Any:
+    """Lanes that are neither infinite nor NaN."""
+    return gt(_f(math.inf), vabs(x))
 
 
 @scalar_helper
-def covariance2d(U: Any, eps2d: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """(a, b, c) of cov2d = U U^T + eps2d I, its determinant, and that without eps2d."""
-    a = U[0] * U[0] + U[1] * U[1] + U[2] * U[2]
-    b = U[0] * U[3] + U[1] * U[4] + U[2] * U[5]
-    c = U[3] * U[3] + U[4] * U[4] + U[5] * U[5]
-    n0 = U[1] * U[5] - U[2] * U[4]
-    n1 = U[2] * U[3] - U[0] * U[5]
-    n2 = U[0] * U[4] - U[1] * U[3]
-    sharp = n0 * n0 + n1 * n1 + n2 * n2
-    return a + eps2d, b, c + eps2d, sharp + eps2d * (a + c) + eps2d * eps2d, sharp
-
-
-@scalar_helper
-def sigmoid(x: Any) -> Any:
-    """1 / (1 + exp(-x))."""
-    return _f(1) / (_f(1) + math.exp(-x))
+def _row_is_finite(array: Any, row: int) -> bool:
+    total = _f(0)
+    for k in range(array.shape[1]):
+        total += array[row, k] * _f(0)
+    return total == _f(0)
 
 
 @kernel(
-    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[::1],"
-    " f4[:,::1], f4[:,::1], i4[:,::1])",
+    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
+    " i8, f4[::1], f4[:,::1], f4[::1], f4[:,::1], i4[:,::1])",
     scalar_maths=True,
 )
 def project(
@@ -143,59 +81,80 @@ def project(
     quats: Any,
     log_scales: Any,
     opacity_logits: Any,
+    sh0: Any,
+    shN: Any,
+    features: Any,
+    degree: int,
     cam: Any,
     footprints: Any,
+    depths: Any,
     means2d: Any,
     radii: Any,
 ) -> None:
-    """Footprints [N, 8], means2d [N, 2] and radii [N, 2] of all Gaussians.
+    """Footprints [N, 16], depths [N], means2d [N, 2] and radii [N, 2]; N >= 16.
 
-    A Gaussian that is not seen gets radii of 0. Every test is written so that NaN fails it.
+    A Gaussian that is not seen gets a depth and radii of 0; its footprint is not to be read.
+    Every test is written so that NaN fails it.
     """
     n = means.shape[0]
-    for i in range(n * part // parts, n * (part + 1) // parts):
-        radii[i, 0] = 0
-        radii[i, 1] = 0
-        means2d[i, 0] = _f(0)
-        means2d[i, 1] = _f(0)
-        z = cam[8] * means[i, 0] + cam[9] * means[i, 1] + cam[10] * means[i, 2] + cam[11]
-        opacity = sigmoid(opacity_logits[i])
-        if not (z >= cam[NEAR] and z <= cam[FAR] and z > _f(0) and opacity >= MIN_ALPHA):
-            continue
+    groups = (n + LANES - 1) // LANES
+    scratch = np.empty(SCRATCH, np.float32)
+    columns = np.zeros(FOOTPRINT * LANES, np.float32)
+    zero = splat(_f(0))
+    for group in range(groups * part // parts, groups * (part + 1) // parts):
+        i = min(group * LANES, n - LANES)
         xyz, _, _, q, _, _, U = geometry(i, means, quats, log_scales, cam)
+        x, y, z = xyz
+        logits = vload(opacity_logits, i)
+        opacity = sigmoid(logits)
+        seen = both(both(ge(z, cam[NEAR]), ge(cam[FAR], z)), gt(z, _f(0)))
+        seen = both(seen, ge(opacity, MIN_ALPHA))
         a, b, c, det, sharp = covariance2d(U, cam[EPS2D])
-        if not (a < _LARGEST and c < _LARGEST and det > _f(0) and det < _LARGEST):
-            continue
-        if not (q[0] > _f(0) and q[0] < _LARGEST):  # the quaternion is 0 or not finite
-            continue
-        logs = log_scales[i, 0] + log_scales[i, 1] + log_scales[i, 2] + opacity_logits[i]
-        if not math.isfinite(logs):
-            continue
-        compensation = _f(1)
+        seen = both(seen, both(gt(LARGEST, a), gt(LARGEST, c)))
+        seen = both(seen, both(gt(det, _f(0)), gt(LARGEST, det)))
+        # The quaternion is neither 0 nor infinite.
+        seen = both(seen, both(gt(q[0], _f(0)), gt(LARGEST, q[0])))
+        l0, l1, l2 = load3(log_scales, 3 * i)
+        seen = both(seen, finite(l0 + l1 + l2 + logits))
+        compensation = splat(_f(1))
         if cam[ANTIALIASED] > _f(0):
-            compensation = _f(math.sqrt(sharp / det))
-        opacity *= compensation
-        if not opacity >= MIN_ALPHA:
-            continue
-        mx = cam[FX] * xyz[0] / z + cam[CX]
-        my = cam[FY] * xyz[1] / z + cam[CY]
+            compensation = vsqrt(sharp / det)
+        opacity = opacity * compensation
+        seen = both(seen, ge(opacity, MIN_ALPHA))
+        rz = _f(1) / z
+        mx = cam[FX] * x * rz + cam[CX]
+        my = cam[FY] * y * rz + cam[CY]
         # Where alpha falls to 1/255; with opacity at most 1 this is at most 3.33 deviations.
-        reach = math.sqrt(_f(2) * math.log(opacity / MIN_ALPHA))
-        rx = min(_f(math.ceil(reach * math.sqrt(a))), _LARGEST_RADIUS)
-        ry = min(_f(math.ceil(reach * math.sqrt(c))), _LARGEST_RADIUS)
-        if not (mx + rx > _f(0) and mx - rx < cam[WIDTH] and my + ry > _f(0)):
-            continue
-        if not (my - ry < cam[HEIGHT] and rx > _f(0) and ry > _f(0)):
-            continue
-        radii[i, 0] = np.int32(rx)
-        radii[i, 1] = np.int32(ry)
-        means2d[i, 0] = mx
-        means2d[i, 1] = my
-        footprints[i, MX] = mx
-        footprints[i, MY] = my
-        footprints[i, SLOPE] = b / c
-        footprints[i, KX] = _f(-0.5) * LOG2E * c / det
-        footprints[i, KY] = _f(-0.5) * LOG2E / c
-        footprints[i, LOG2_OPACITY] = math.log2(opacity)
-        footprints[i, DEPTH] = z
-        footprints[i, COMPENSATION] = compensation
+        log2_opacity = log2(opacity)
+        reach = vsqrt(vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0)) * (_f(2) * LN2))
+        rx = vmin(vceil(reach * vsqrt(a)), _LARGEST_RADIUS)
+        ry = vmin(vceil(reach * vsqrt(c)), _LARGEST_RADIUS)
+        seen = both(seen, both(gt(mx + rx, _f(0)), gt(cam[WIDTH], mx - rx)))
+        seen = both(seen, both(gt(my + ry, _f(0)), gt(cam[HEIGHT], my - ry)))
+        seen = both(seen, both(gt(rx, _f(0)), gt(ry, _f(0))))
+        if any_lane(seen):
+            red, green, blue = color(i, degree, means, cam, sh0, shN, scratch)
+            seen = both(seen, finite(red + green + blue))
+            inverse_c = _f(1) / c
+            vstore(columns, MX * LANES, mx)
+            vstore(columns, MY * LANES, my)
+            vstore(columns, SLOPE * LANES, b * inverse_c)
+            vstore(columns, KX * LANES, (_f(-0.5) * LOG2E) * c / det)
+            vstore(columns, KY * LANES, (_f(-0.5) * LOG2E) * inverse_c)
+            vstore(columns, LOG2_OPACITY * LANES, log2_opacity)
+            vstore(columns, DEPTH * LANES, z)
+            vstore(columns, RED * LANES, vmax(red, _f(0)))
+            vstore(columns, GREEN * LANES, vmax(green, _f(0)))
+            vstore(columns, BLUE * LANES, vmax(blue, _f(0)))
+            transpose(columns, 0, LANES, footprints, FOOTPRINT * i, FOOTPRINT)
+        vstore(depths, i, select(seen, z, zero))
+        store2_whole(radii, 2 * i, (select(seen, rx, zero), select(seen, ry, zero)))
+        store2(means2d, 2 * i, (select(seen, mx, zero), select(seen, my, zero)))
+        if features.shape[1] > 0:
+            for row in range(i, i + LANES):
+                if depths[row] > _f(0) and not _row_is_finite(features, row):
+                    depths[row] = _f(0)  # nothing may turn pixels into NaN
+                    radii[row, 0] = 0
+                    radii[row, 1] = 0
+                    means2d[row, 0] = _f(0)
+                    means2d[row, 1] = _f(0)

@@ -2,68 +2,251 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.camera import ANTIALIASED, CENTER, EPS2D, FX, FY, X_MAX, X_MIN, Y_MAX, Y_MIN
+from ops.rendering.cpu.camera import ANTIALIASED, EPS2D, FX, FY, X_MAX, X_MIN, Y_MAX, Y_MIN
+from ops.rendering.cpu.geometry import covariance2d, geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
-from ops.rendering.cpu.projection import (
-    COMPENSATION,
-    KX,
-    KY,
-    LOG2E,
-    SLOPE,
-    covariance2d,
-    geometry,
-    sigmoid,
-)
+from ops.rendering.cpu.projection import BLUE as BLUE_CHANNEL
+from ops.rendering.cpu.projection import FOOTPRINT, finite
+from ops.rendering.cpu.projection import GREEN as GREEN_CHANNEL
+from ops.rendering.cpu.projection import RED as RED_CHANNEL
 from ops.rendering.cpu.raster_backward import (
-    CHANNELS,
+    ABS_X,
+    ABS_Y,
+    BLUE,
+    EXTRAS,
+    GREEN,
     Q_U,
     Q_UU,
     Q_UY,
     Q_Y,
     Q_YY,
+    RED,
     Q,
 )
-from ops.rendering.cpu.spherical_harmonics import basis, direction_gradient
+from ops.rendering.cpu.simd import (
+    LANES,
+    any_lane,
+    both,
+    fma,
+    ge,
+    gt,
+    iota,
+    select,
+    splat,
+    unless,
+    vabs,
+    vsqrt,
+)
+from ops.rendering.cpu.simd_memory import (
+    load3,
+    prefetch,
+    store2,
+    store3,
+    store4,
+    transpose,
+    vload,
+    vstore,
+)
+from ops.rendering.cpu.spherical_harmonics import (
+    ALONG,
+    BASES,
+    C0,
+    COLUMNS,
+    SCRATCH,
+    basis,
+    coefficients,
+    direction,
+    direction_gradient,
+)
 
 _f = np.float32
-CHUNK = 512  # Gaussians whose camera gradients are summed together, whatever the threads
+CHUNK = 32  # groups of sixteen whose camera gradients are summed together, whatever the threads
 CAMERA_GRADIENT = 15  # columns: 12 of [R | t] by rows, 3 of the camera centre
 
 
 @scalar_helper
-def _covariance_gradient(row: Any, footprint: Any, U: Any, cam: Any) -> tuple[Any, Any, Any]:
-    """(dL/da, dL/db, dL/dc) of the 2D covariance, from the sums over pixels."""
-    a, b, c, det, _ = covariance2d(U, cam[EPS2D])
-    slope = footprint[SLOPE]
-    inverse_v = _f(-2) / LOG2E * footprint[KX]
-    inverse_c = _f(-2) / LOG2E * footprint[KY]
-    # alpha depends on v, slope and c ...
-    g_v = _f(0.5) * inverse_v * inverse_v * row[Q_UU]
-    g_slope = inverse_v * row[Q_UY]
-    g_c = _f(0.5) * inverse_c * inverse_c * row[Q_YY]
-    # ... which are a - b^2 / c, b / c and c.
+def shape(U: Any, cam: Any) -> Any:
+    """The covariance in the image again: (a, b, c), its determinant, without eps2d, and
+    slope = b / c, 1 / v and 1 / c."""
+    a, b, c, det, sharp = covariance2d(U, cam[EPS2D])
+    inverse_c = _f(1) / c
+    return a, b, c, det, sharp, b * inverse_c, c / det, inverse_c
+
+
+@scalar_helper
+def covariance_gradient(
+    g_v: Any, g_slope: Any, g_c: Any, g_log_opacity: Any, U: Any, cam: Any
+) -> tuple[Any, Any, Any]:
+    """(dL/da, dL/db, dL/dc) of the 2D covariance from those of a footprint's v, slope and c, and,
+    for antialiasing, of the logarithm of its opacity."""
+    a, b, c, det, sharp, slope, _, inverse_c = shape(U, cam)
+    # v, slope and c are a - b^2 / c, b / c and c.
     g_b = inverse_c * g_slope - _f(2) * slope * g_v
-    g_c += slope * (slope * g_v - inverse_c * g_slope)
+    g_c = g_c + slope * (slope * g_v - inverse_c * g_slope)
     g_a = g_v
     if cam[ANTIALIASED] > _f(0):
         # compensation^2 = det(cov - eps2d I) / det(cov); gsplat adds the same 1e-6.
-        compensation = footprint[COMPENSATION]
-        half = _f(0.5) * row[Q] / (compensation * (compensation + _f(1e-6)))
+        compensation = vsqrt(sharp / det)
+        half = _f(0.5) * g_log_opacity / (compensation * (compensation + _f(1e-6)))
         rest = _f(1) - compensation * compensation
-        g_a += half * (rest * c - cam[EPS2D]) / det
-        g_b -= half * _f(2) * rest * b / det
-        g_c += half * (rest * a - cam[EPS2D]) / det
+        g_a = g_a + half * (rest * c - cam[EPS2D]) / det
+        g_b = g_b - half * _f(2) * rest * b / det
+        g_c = g_c + half * (rest * a - cam[EPS2D]) / det
     return g_a, g_b, g_c
 
 
+@scalar_helper
+def from_image(g_mx: Any, g_my: Any, g_cov: Any, g_z: Any, geometry: Any, cam: Any) -> Any:
+    """Gradients of mean in the image, 2D covariance and depth, taken back to 3D.
+
+    Returns those of the mean in the camera's axes, of V, of M diag(scales) in the world's axes, of
+    the log-scales and of the quaternion; geometry is that of :func:`geometry.geometry`.
+    """
+    (x, y, z), (bx, by), scale, (inverse, unit), M, V, U = geometry
+    g_a, g_b, g_c = g_cov
+    rz = _f(1) / z
+    two = _f(2)
+    u0 = two * g_a * U[0] + g_b * U[3]
+    u1 = two * g_a * U[1] + g_b * U[4]
+    u2 = two * g_a * U[2] + g_b * U[5]
+    u3 = g_b * U[0] + two * g_c * U[3]
+    u4 = g_b * U[1] + two * g_c * U[4]
+    u5 = g_b * U[2] + two * g_c * U[5]
+    jx, jy = cam[FX] * rz, cam[FY] * rz
+    jxz, jyz = _f(0) - jx * bx * rz, _f(0) - jy * by * rz
+    g_jx = u0 * V[0] + u1 * V[1] + u2 * V[2]
+    g_jy = u3 * V[3] + u4 * V[4] + u5 * V[5]
+    g_jxz = u0 * V[6] + u1 * V[7] + u2 * V[8]
+    g_jyz = u3 * V[6] + u4 * V[7] + u5 * V[8]
+
+    # Mean in the camera. Where the Jacobian is bounded, it depends on z only.
+    gx = jx * g_mx
+    gy = jy * g_my
+    gz = g_z - (jx * x * g_mx + jy * y * g_my) * rz - (jx * g_jx + jy * g_jy) * rz
+    ratio = x * rz
+    free = both(ge(ratio, cam[X_MIN]), ge(cam[X_MAX], ratio))
+    part = jxz * rz * g_jxz
+    gx = gx - select(free, jx * rz * g_jxz, _f(0))
+    gz = gz - select(free, two * part, part)
+    ratio = y * rz
+    free = both(ge(ratio, cam[Y_MIN]), ge(cam[Y_MAX], ratio))
+    part = jyz * rz * g_jyz
+    gy = gy - select(free, jy * rz * g_jyz, _f(0))
+    gz = gz - select(free, two * part, part)
+
+    # V = R M S: gradient of V, then of N = M S by way of R^T.
+    w0, w1, w2 = (
+        (jx * u0, jx * u1, jx * u2),
+        (jy * u3, jy * u4, jy * u5),
+        (
+            jxz * u0 + jyz * u3,
+            jxz * u1 + jyz * u4,
+            jxz * u2 + jyz * u5,
+        ),
+    )
+    n00, n10, n20 = to_world(w0[0], w1[0], w2[0], cam)
+    n01, n11, n21 = to_world(w0[1], w1[1], w2[1], cam)
+    n02, n12, n22 = to_world(w0[2], w1[2], w2[2], cam)
+    s0, s1, s2 = scale
+    n00, n10, n20 = n00 * s0, n10 * s0, n20 * s0
+    n01, n11, n21 = n01 * s1, n11 * s1, n21 * s1
+    n02, n12, n22 = n02 * s2, n12 * s2, n22 * s2
+    g_scales = (
+        n00 * M[0] + n10 * M[3] + n20 * M[6],
+        n01 * M[1] + n11 * M[4] + n21 * M[7],
+        n02 * M[2] + n12 * M[5] + n22 * M[8],
+    )
+    qw, qx, qy, qz = unit
+    g_qw = two * (qx * (n21 - n12) + qy * (n02 - n20) + qz * (n10 - n01))
+    g_qx = two * (qy * (n01 + n10) + qz * (n02 + n20) + qw * (n21 - n12) - two * qx * (n11 + n22))
+    g_qy = two * (qx * (n01 + n10) + qz * (n12 + n21) + qw * (n02 - n20) - two * qy * (n00 + n22))
+    g_qz = two * (qx * (n02 + n20) + qy * (n12 + n21) + qw * (n10 - n01) - two * qz * (n00 + n11))
+    radial = g_qw * qw + g_qx * qx + g_qy * qy + g_qz * qz
+    g_quats = (
+        (g_qw - radial * qw) * inverse,
+        (g_qx - radial * qx) * inverse,
+        (g_qy - radial * qy) * inverse,
+        (g_qz - radial * qz) * inverse,
+    )
+    return (gx, gy, gz), (w0, w1, w2), g_scales, g_quats
+
+
+@scalar_helper
+def _sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -> None:
+    """Sixteen columns from ``first`` of the rows of sixteen Gaussians, a vector per column."""
+    n_columns = table.shape[1]
+    for lane in range(LANES):
+        start = spans[i + lane, 0]
+        ahead = min(i + lane + LANES, spans.shape[0] - 1)
+        prefetch(table, spans[ahead, 0] * n_columns + first)
+        total = splat(_f(0))
+        for row in range(start, start + spans[i + lane, 1]):
+            total = total + vload(table, row * n_columns + first)
+        vstore(totals, to + lane * LANES, total)
+    transpose(totals, to, LANES, totals, to, LANES)
+
+
+@scalar_helper
+def _write_columns(i: int, v_shN: Any, scratch: Any) -> None:
+    """The columns in scratch, as rows of sixteen Gaussians."""
+    held = v_shN.shape[1]
+    if held < LANES:
+        for lane in range(LANES):
+            for k in range(held):
+                v_shN[i + lane, k] = scratch[k * LANES + lane]
+        return
+    k = 0
+    while k < held:
+        start = min(k, held - LANES)
+        transpose(scratch, start * LANES, LANES, v_shN, i * held + start, held)
+        k += LANES
+
+
+@scalar_helper
+def _add(sums: Any, k: int, kept: Any, value: Any) -> None:
+    vstore(sums, k * LANES, vload(sums, k * LANES) + select(kept, value, splat(_f(0))))
+
+
+@scalar_helper
+def _add_camera(
+    i: int, kept: Any, point: Any, by_V: Any, geo: Any, by_center: Any, means: Any, sums: Any
+) -> None:
+    """Gradients of p = R x + t, V = R (M S), and the camera centre."""
+    _, _, scale, _, M, _, _ = geo
+    mx, my, mz = load3(means, 3 * i)
+    s0, s1, s2 = scale
+    w0, w1, w2 = by_V
+    n0, n1, n2 = (
+        (s0 * M[0], s1 * M[1], s2 * M[2]),
+        (s0 * M[3], s1 * M[4], s2 * M[5]),
+        (s0 * M[6], s1 * M[7], s2 * M[8]),
+    )
+    gx, gy, gz = point
+    _add(sums, 0, kept, gx * mx + w0[0] * n0[0] + w0[1] * n0[1] + w0[2] * n0[2])
+    _add(sums, 1, kept, gx * my + w0[0] * n1[0] + w0[1] * n1[1] + w0[2] * n1[2])
+    _add(sums, 2, kept, gx * mz + w0[0] * n2[0] + w0[1] * n2[1] + w0[2] * n2[2])
+    _add(sums, 3, kept, gx)
+    _add(sums, 4, kept, gy * mx + w1[0] * n0[0] + w1[1] * n0[1] + w1[2] * n0[2])
+    _add(sums, 5, kept, gy * my + w1[0] * n1[0] + w1[1] * n1[1] + w1[2] * n1[2])
+    _add(sums, 6, kept, gy * mz + w1[0] * n2[0] + w1[1] * n2[1] + w1[2] * n2[2])
+    _add(sums, 7, kept, gy)
+    _add(sums, 8, kept, gz * mx + w2[0] * n0[0] + w2[1] * n0[1] + w2[2] * n0[2])
+    _add(sums, 9, kept, gz * my + w2[0] * n1[0] + w2[1] * n1[1] + w2[2] * n1[2])
+    _add(sums, 10, kept, gz * mz + w2[0] * n2[0] + w2[1] * n2[1] + w2[2] * n2[2])
+    _add(sums, 11, kept, gz)
+    zero = splat(_f(0))
+    _add(sums, 12, kept, zero - by_center[0])
+    _add(sums, 13, kept, zero - by_center[1])
+    _add(sums, 14, kept, zero - by_center[2])
+
+
 @kernel(
-    "void(i8, i8, i4[::1], i8[::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1],"
-    " f4[:,::1], f4[:,::1], f4[:,::1], i8, f4[::1],"
+    "void(i8, i8, f4[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1],"
+    " f4[:,::1], f4[:,::1], i8, f4[::1], b1,"
     " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
     " f4[:,::1], f4[:,::1], b1, f8[:,::1])",
     scalar_maths=True,
@@ -71,19 +254,18 @@ def _covariance_gradient(row: Any, footprint: Any, U: Any, cam: Any) -> tuple[An
 def project_backward(
     part: int,
     parts: int,
-    order: Any,
-    first_rows: Any,
+    depths: Any,
+    spans: Any,
     table: Any,
     means: Any,
     quats: Any,
     log_scales: Any,
     opacity_logits: Any,
-    sh0: Any,
     shN: Any,
     footprints: Any,
-    channels: Any,
     degree: int,
     cam: Any,
+    with_depth: bool,
     v_means: Any,
     v_quats: Any,
     v_log_scales: Any,
@@ -98,201 +280,150 @@ def project_backward(
 ) -> None:
     """Sums the rows of every Gaussian's intersections and takes them back to the parameters.
 
-    The outputs (``v_...`` by name of the parameter) are zero on entry; Gaussians that are not seen
-    keep that. ``v_camera`` [chunks, 15] gets, ``with_camera``, a partial sum per chunk
-    of 512 Gaussians.
+    Writes all of the outputs (``v_...`` by name of the parameter), 0 for Gaussians that are not
+    seen. ``v_camera`` [chunks, 15] gets, ``with_camera``, a partial sum per chunk of groups.
     """
-    seen = order.shape[0]
-    n_channels = channels.shape[1]
+    n = means.shape[0]
+    groups = (n + LANES - 1) // LANES
     n_features = v_features.shape[1]
-    with_depth = n_channels > 3 + n_features
-    n_columns = table.shape[1]
-    row = np.empty(n_columns, np.float32)
-    with_abs = n_columns > CHANNELS + n_channels
-    bases = np.empty(16, np.float32)
-    along = np.zeros(16, np.float32)
+    scratch = np.zeros(SCRATCH, np.float32)  # columns of unused bases stay 0
+    totals = np.empty(LANES * LANES, np.float32)
+    camera_sums = np.empty(CAMERA_GRADIENT * LANES, np.float32)
+    zero = splat(_f(0))
     n_chunks = v_camera.shape[0]
-    for chunk in range(part, n_chunks, parts):
-        for m in range(chunk * CHUNK, min((chunk + 1) * CHUNK, seen)):
-            first = first_rows[m]
-            last = first_rows[m + 1]
-            if first == last:
-                continue
-            i = order[m]
-            for k in range(n_columns):
-                total = table[first, k]
-                for at in range(first + 1, last):
-                    total += table[at, k]
-                row[k] = total
-            footprint = footprints[m]
-            xyz, bounded, scale, quat, M, V, U = geometry(i, means, quats, log_scales, cam)
-            x, y, z = xyz
-            rz = _f(1) / z
+    for group in range(n_chunks * part // parts * CHUNK, groups):
+        if group >= n_chunks * (part + 1) // parts * CHUNK:
+            break
+        i = min(group * LANES, n - LANES)
+        if with_camera and group % CHUNK == 0:
+            for k in range(0, CAMERA_GRADIENT * LANES, LANES):
+                vstore(camera_sums, k, zero)
+        seen = gt(vload(depths, i), _f(0))
+        if not any_lane(seen):
+            store3(v_means, 3 * i, (zero, zero, zero))
+            store4(v_quats, 4 * i, (zero, zero, zero, zero))
+            store3(v_log_scales, 3 * i, (zero, zero, zero))
+            vstore(v_opacity_logits, i, zero)
+            store3(v_sh0, 3 * i, (zero, zero, zero))
+            store2(v_means2d, 2 * i, (zero, zero))
+            if abs_means2d.shape[0] > 0:
+                store2(abs_means2d, 2 * i, (zero, zero))
+            for row in range(i, i + LANES):
+                for k in range(v_shN.shape[1]):
+                    v_shN[row, k] = _f(0)
+                for k in range(n_features):
+                    v_features[row, k] = _f(0)
+        else:
+            _sum_rows(i, spans, table, 0, totals, 0)
+            q = vload(totals, Q * LANES)
+            qu, qy = vload(totals, Q_U * LANES), vload(totals, Q_Y * LANES)
+            quu, quy = vload(totals, Q_UU * LANES), vload(totals, Q_UY * LANES)
+            qyy = vload(totals, Q_YY * LANES)
+            red = select(seen, vload(totals, RED * LANES), zero)
+            green = select(seen, vload(totals, GREEN * LANES), zero)
+            blue = select(seen, vload(totals, BLUE * LANES), zero)
+            if abs_means2d.shape[0] > 0:
+                ax = select(seen, vload(totals, ABS_X * LANES), zero)
+                ay = select(seen, vload(totals, ABS_Y * LANES), zero)
+                store2(abs_means2d, 2 * i, (ax, ay))
+            g_z = zero
+            if with_depth:
+                _sum_rows(i, spans, table, EXTRAS + n_features // LANES * LANES, totals, 0)
+                g_z = vload(totals, n_features % LANES * LANES)
+            if n_features > 0:
+                for row in range(i, i + LANES):
+                    for k in range(n_features):
+                        v_features[row, k] = _f(0)
+                    for at in range(spans[row, 0], spans[row, 0] + spans[row, 1]):
+                        for k in range(n_features):
+                            v_features[row, k] += table[at, EXTRAS + k]
 
             # Opacity: dL/dlogit = (dL/dlog alpha) (1 - opacity).
-            v_opacity_logits[i] = row[Q] * (_f(1) - sigmoid(opacity_logits[i]))
+            dull = sigmoid(_f(0) - vload(opacity_logits, i))
+            vstore(v_opacity_logits, i, select(seen, q * dull, zero))
 
-            # Mean in the image.
-            inverse_v = _f(-2) / LOG2E * footprint[KX]
-            inverse_c = _f(-2) / LOG2E * footprint[KY]
-            g_mx = inverse_v * row[Q_U]
-            g_my = inverse_c * row[Q_Y] - footprint[SLOPE] * g_mx
-            v_means2d[i, 0] = g_mx
-            v_means2d[i, 1] = g_my
-            if with_abs:
-                abs_means2d[i, 0] = row[CHANNELS + n_channels]
-                abs_means2d[i, 1] = row[CHANNELS + n_channels + 1]
-
-            # Covariance in the image to U, the Jacobian and V.
-            g_a, g_b, g_c = _covariance_gradient(row, footprint, U, cam)
-            u0 = _f(2) * g_a * U[0] + g_b * U[3]
-            u1 = _f(2) * g_a * U[1] + g_b * U[4]
-            u2 = _f(2) * g_a * U[2] + g_b * U[5]
-            u3 = g_b * U[0] + _f(2) * g_c * U[3]
-            u4 = g_b * U[1] + _f(2) * g_c * U[4]
-            u5 = g_b * U[2] + _f(2) * g_c * U[5]
-            jx, jy = cam[FX] * rz, cam[FY] * rz
-            bx, by = bounded
-            jxz, jyz = -jx * bx * rz, -jy * by * rz
-            g_jx = u0 * V[0] + u1 * V[1] + u2 * V[2]
-            g_jy = u3 * V[3] + u4 * V[4] + u5 * V[5]
-            g_jxz = u0 * V[6] + u1 * V[7] + u2 * V[8]
-            g_jyz = u3 * V[6] + u4 * V[7] + u5 * V[8]
-
-            # Mean in the camera.
-            gx = jx * g_mx
-            gy = jy * g_my
-            gz = -(jx * x * g_mx + jy * y * g_my) * rz - (jx * g_jx + jy * g_jy) * rz
-            ratio = x * rz
-            if cam[X_MIN] <= ratio and ratio <= cam[X_MAX]:
-                gx -= jx * rz * g_jxz
-                gz -= _f(2) * jxz * rz * g_jxz
-            else:
-                gz -= jxz * rz * g_jxz
-            ratio = y * rz
-            if cam[Y_MIN] <= ratio and ratio <= cam[Y_MAX]:
-                gy -= jy * rz * g_jyz
-                gz -= _f(2) * jyz * rz * g_jyz
-            else:
-                gz -= jyz * rz * g_jyz
-            if with_depth:
-                gz += row[CHANNELS + n_channels - 1]
-            m0 = cam[0] * gx + cam[4] * gy + cam[8] * gz
-            m1 = cam[1] * gx + cam[5] * gy + cam[9] * gz
-            m2 = cam[2] * gx + cam[6] * gy + cam[10] * gz
-
-            # V = R M S: gradient of V, then of N = M S by way of R^T.
-            w00, w01, w02 = jx * u0, jx * u1, jx * u2
-            w10, w11, w12 = jy * u3, jy * u4, jy * u5
-            w20 = jxz * u0 + jyz * u3
-            w21 = jxz * u1 + jyz * u4
-            w22 = jxz * u2 + jyz * u5
-            n00 = cam[0] * w00 + cam[4] * w10 + cam[8] * w20
-            n01 = cam[0] * w01 + cam[4] * w11 + cam[8] * w21
-            n02 = cam[0] * w02 + cam[4] * w12 + cam[8] * w22
-            n10 = cam[1] * w00 + cam[5] * w10 + cam[9] * w20
-            n11 = cam[1] * w01 + cam[5] * w11 + cam[9] * w21
-            n12 = cam[1] * w02 + cam[5] * w12 + cam[9] * w22
-            n20 = cam[2] * w00 + cam[6] * w10 + cam[10] * w20
-            n21 = cam[2] * w01 + cam[6] * w11 + cam[10] * w21
-            n22 = cam[2] * w02 + cam[6] * w12 + cam[10] * w22
-            s0, s1, s2 = scale
-            n00 *= s0
-            n10 *= s0
-            n20 *= s0
-            n01 *= s1
-            n11 *= s1
-            n21 *= s1
-            n02 *= s2
-            n12 *= s2
-            n22 *= s2
-            g_s0 = n00 * M[0] + n10 * M[3] + n20 * M[6]
-            g_s1 = n01 * M[1] + n11 * M[4] + n21 * M[7]
-            g_s2 = n02 * M[2] + n12 * M[5] + n22 * M[8]
-            inverse, qw, qx, qy, qz = quat
-            two = _f(2)
-            g_qw = two * (qx * (n21 - n12) + qy * (n02 - n20) + qz * (n10 - n01))
-            g_qx = two * (
-                -two * qx * (n11 + n22) + qy * (n01 + n10) + qz * (n02 + n20) + qw * (n21 - n12)
-            )
-            g_qy = two * (
-                qx * (n01 + n10) - two * qy * (n00 + n22) + qz * (n12 + n21) + qw * (n02 - n20)
-            )
-            g_qz = two * (
-                qx * (n02 + n20) + qy * (n12 + n21) - two * qz * (n00 + n11) + qw * (n10 - n01)
-            )
-            radial = g_qw * qw + g_qx * qx + g_qy * qy + g_qz * qz
-            g_qw = (g_qw - radial * qw) * inverse
-            g_qx = (g_qx - radial * qx) * inverse
-            g_qy = (g_qy - radial * qy) * inverse
-            g_qz = (g_qz - radial * qz) * inverse
+            # Mean and covariance in the image; alpha depends on v, slope and c.
+            geo = geometry(i, means, quats, log_scales, cam)
+            _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
+            g_mx = inverse_v * qu
+            g_my = inverse_c * qy - slope * g_mx
+            store2(v_means2d, 2 * i, (select(seen, g_mx, zero), select(seen, g_my, zero)))
+            g_v = inverse_v * inverse_v * quu * _f(0.5)
+            g_c = inverse_c * inverse_c * qyy * _f(0.5)
+            g_cov = covariance_gradient(g_v, inverse_v * quy, g_c, q, geo[6], cam)
+            point, by_V, g_scales, g_quats = from_image(g_mx, g_my, g_cov, g_z, geo, cam)
 
             # Colour: coefficients, and the direction from the camera centre to the mean.
-            g_red = row[CHANNELS] if channels[m, 0] > _f(0) else _f(0)
-            g_green = row[CHANNELS + 1] if channels[m, 1] > _f(0) else _f(0)
-            g_blue = row[CHANNELS + 2] if channels[m, 2] > _f(0) else _f(0)
-            dx = means[i, 0] - cam[CENTER]
-            dy = means[i, 1] - cam[CENTER + 1]
-            dz = means[i, 2] - cam[CENTER + 2]
-            inverse = _f(1) / math.sqrt(dx * dx + dy * dy + dz * dz)
-            dx *= inverse
-            dy *= inverse
-            dz *= inverse
-            basis(degree, dx, dy, dz, bases)
-            v_sh0[i, 0] = bases[0] * g_red
-            v_sh0[i, 1] = bases[0] * g_green
-            v_sh0[i, 2] = bases[0] * g_blue
-            for k in range(1, (degree + 1) * (degree + 1)):
-                o = 3 * (k - 1)
-                v_shN[i, o] = bases[k] * g_red
-                v_shN[i, o + 1] = bases[k] * g_green
-                v_shN[i, o + 2] = bases[k] * g_blue
-                along[k] = shN[i, o] * g_red + shN[i, o + 1] * g_green + shN[i, o + 2] * g_blue
-            tx, ty, tz = direction_gradient(degree, dx, dy, dz, along)
-            radial = tx * dx + ty * dy + tz * dz
-            tx = (tx - radial * dx) * inverse
-            ty = (ty - radial * dy) * inverse
-            tz = (tz - radial * dz) * inverse
-            for k in range(n_features):
-                v_features[i, k] = row[CHANNELS + 3 + k]
+            transpose(footprints, i * FOOTPRINT, FOOTPRINT, totals, 0, LANES)
+            red = select(gt(vload(totals, RED_CHANNEL * LANES), _f(0)), red, zero)
+            green = select(gt(vload(totals, GREEN_CHANNEL * LANES), _f(0)), green, zero)
+            blue = select(gt(vload(totals, BLUE_CHANNEL * LANES), _f(0)), blue, zero)
+            store3(v_sh0, 3 * i, (red * C0, green * C0, blue * C0))
+            tx, ty, tz = zero, zero, zero
+            if degree > 0:
+                dx, dy, dz, inverse = direction(i, means, cam)
+                basis(degree, dx, dy, dz, scratch)
+                coefficients(i, degree, shN, scratch)
+                for k in range(1, (degree + 1) * (degree + 1)):
+                    o = 3 * (k - 1) * LANES
+                    value = vload(scratch, BASES + k * LANES)
+                    along = vload(scratch, o) * red
+                    along = fma(vload(scratch, o + LANES), green, along)
+                    along = fma(vload(scratch, o + 2 * LANES), blue, along)
+                    vstore(scratch, ALONG + k * LANES, along)
+                    vstore(scratch, o, select(seen, value * red, zero))
+                    vstore(scratch, o + LANES, select(seen, value * green, zero))
+                    vstore(scratch, o + 2 * LANES, select(seen, value * blue, zero))
+                for k in range(3 * ((degree + 1) * (degree + 1) - 1), COLUMNS):
+                    vstore(scratch, k * LANES, zero)
+                tx, ty, tz = direction_gradient(degree, dx, dy, dz, scratch)
+                radial = tx * dx + ty * dy + tz * dz
+                tx = (tx - radial * dx) * inverse
+                ty = (ty - radial * dy) * inverse
+                tz = (tz - radial * dz) * inverse
+            _write_columns(i, v_shN, scratch)
 
-            m0 += tx
-            m1 += ty
-            m2 += tz
-            size = abs(m0) + abs(m1) + abs(m2) + abs(g_s0) + abs(g_s1) + abs(g_s2)
-            size += abs(g_qw) + abs(g_qx) + abs(g_qy) + abs(g_qz)
-            sums = row[Q] + row[Q_UU] + row[Q_YY] + row[Q_U] + row[Q_Y]
-            if math.isfinite(sums) and not math.isfinite(size):
-                # The sums over pixels are finite and their way back through an extreme shape is
-                # not; such a Gaussian gets no gradient. A loss that is NaN stays visible.
-                continue
-            v_means[i, 0] = m0
-            v_means[i, 1] = m1
-            v_means[i, 2] = m2
-            v_log_scales[i, 0] = g_s0
-            v_log_scales[i, 1] = g_s1
-            v_log_scales[i, 2] = g_s2
-            v_quats[i, 0] = g_qw
-            v_quats[i, 1] = g_qx
-            v_quats[i, 2] = g_qy
-            v_quats[i, 3] = g_qz
-
-            # Camera: p = R x + t, V = R (M S), and the centre.
-            if not with_camera:
-                continue
-            camera = v_camera[chunk]
-            n = (
-                (s0 * M[0], s1 * M[1], s2 * M[2]),
-                (s0 * M[3], s1 * M[4], s2 * M[5]),
-                (s0 * M[6], s1 * M[7], s2 * M[8]),
+            m0, m1, m2 = to_world(point[0], point[1], point[2], cam)
+            m0, m1, m2 = m0 + tx, m1 + ty, m2 + tz
+            size = vabs(m0) + vabs(m1) + vabs(m2)
+            size = size + vabs(g_scales[0]) + vabs(g_scales[1]) + vabs(g_scales[2])
+            size = size + vabs(g_quats[0]) + vabs(g_quats[1])
+            size = size + vabs(g_quats[2]) + vabs(g_quats[3])
+            # Where the sums over pixels are finite and their way back through an extreme shape is
+            # not, a Gaussian gets no gradient. A loss that is NaN stays visible.
+            lost = unless(finite(q + quu + qyy + qu + qy), finite(size))
+            kept = unless(seen, lost)
+            store3(
+                v_means,
+                3 * i,
+                (select(kept, m0, zero), select(kept, m1, zero), select(kept, m2, zero)),
             )
-            for k in range(3):
-                camera[k] += gx * means[i, k] + w00 * n[k][0] + w01 * n[k][1] + w02 * n[k][2]
-                camera[4 + k] += gy * means[i, k] + w10 * n[k][0] + w11 * n[k][1] + w12 * n[k][2]
-                camera[8 + k] += gz * means[i, k] + w20 * n[k][0] + w21 * n[k][1] + w22 * n[k][2]
-            camera[3] += gx
-            camera[7] += gy
-            camera[11] += gz
-            camera[12] -= tx
-            camera[13] -= ty
-            camera[14] -= tz
+            store3(
+                v_log_scales,
+                3 * i,
+                (
+                    select(kept, g_scales[0], zero),
+                    select(kept, g_scales[1], zero),
+                    select(kept, g_scales[2], zero),
+                ),
+            )
+            store4(
+                v_quats,
+                4 * i,
+                (
+                    select(kept, g_quats[0], zero),
+                    select(kept, g_quats[1], zero),
+                    select(kept, g_quats[2], zero),
+                    select(kept, g_quats[3], zero),
+                ),
+            )
+            if with_camera:
+                # Not twice those that the group before had already.
+                new = both(kept, ge(iota(), _f(group * LANES - i)))
+                _add_camera(i, new, point, by_V, geo, (tx, ty, tz), means, camera_sums)
+        if with_camera and (group % CHUNK == CHUNK - 1 or group == groups - 1):
+            for k in range(CAMERA_GRADIENT):
+                total = 0.0
+                for lane in range(LANES):
+                    total += np.float64(camera_sums[k * LANES + lane])
+                v_camera[group // CHUNK, k] = total

@@ -19,229 +19,202 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.binning import TILE
 from ops.rendering.cpu.jit import kernel
-from ops.rendering.cpu.projection import KX, KY, LOG2_MIN_ALPHA, LOG2_OPACITY, LOG2E, MX, MY, SLOPE
-from ops.rendering.cpu.raster_forward import CHECK_EVERY, MAX_ALPHA, PLANE, STOP
+from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
+from ops.rendering.cpu.raster_forward import (
+    AHEAD,
+    CHECK_EVERY,
+    MAX_ALPHA,
+    absorb,
+    color_of,
+    exponent_in_block,
+    footprint_in_tile,
+)
 from ops.rendering.cpu.simd import (
-    aligned_empty,
+    LANES,
     any_lane,
     both,
-    exp2,
     fma,
     fnma,
     ge,
-    gt,
-    iota,
     select,
     splat,
-    store_sums,
     vabs,
+    vsum,
+)
+from ops.rendering.cpu.simd_memory import (
+    aligned_empty,
+    next_of,
+    prefetch,
+    sum16,
     vfill,
     vload,
-    vmin,
-    vneg,
     vstore,
-    vsum,
+)
+from ops.rendering.cpu.tiles import (
+    BLOCK_X,
+    BLOCK_Y,
+    BLOCKS,
+    TILE,
+    blocks_in_image,
+    inside_image,
+    lowest_block,
+    read_block,
+    read_block3,
 )
 
 _f = np.float32
 
 # Columns of a row: sums over pixels of q = alpha dL/dalpha times 1, u, dy, u^2, u dy, dy^2, where
-# u = dx - slope dy; the gradients of the channels; and, where asked for, sums of |dL/dmean2d|.
-Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, CHANNELS = range(7)
+# u = dx - slope dy; gradients of the colour; where asked for, sums of |dL/dmean2d|. From EXTRAS on,
+# gradients of the extras.
+Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, RED, GREEN, BLUE, ABS_X, ABS_Y = range(11)
+EXTRAS = 16
+
+
+def columns(n_extras: int) -> int:
+    """How long a row is: whole vectors."""
+    return EXTRAS + -(-n_extras // LANES) * LANES
 
 
 @kernel(
-    "void(i8, i8, i8, i8, i8[::1], i8[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,:,::1],"
-    " f4[:,::1], f4[:,:,:], f4[:,:,:], f4[:,:], f4[:,:], b1, f4[:,::1])"
+    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
+    " f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], b1,"
+    " f4[:,::1])"
 )
 def raster_backward(
     part: int,
     parts: int,
+    counter: Any,
     width: int,
     height: int,
     offsets: Any,
     ends: Any,
     entries: Any,
+    masks: Any,
     footprints: Any,
-    channels: Any,
+    extras: Any,
     image: Any,
+    planes: Any,
     transmittance: Any,
-    v_colors: Any,
-    v_features: Any,
-    v_depth: Any,
-    v_alpha: Any,
+    v_image: Any,
+    v_planes: Any,
+    v_alphas: Any,
     with_abs: bool,
     table: Any,
 ) -> None:
-    """Fills the table [intersections, 6 + D, or 8 + D with_abs] of every ``parts``-th tile.
+    """Fills the table [records, columns] with a row per intersection.
 
-    Takes what :func:`raster_forward` took and gave, and the loss gradients: ``v_colors``
-    [H, W, 3], ``v_features`` [H, W, F], ``v_depth`` [H, W] of the depth channel (there is one if
-    D = 4 + F) and ``v_alpha`` [H, W], of any strides.
+    Takes what :func:`raster_forward` took and gave, and the loss gradients: ``v_image``
+    [H, W, 3], ``v_planes`` [E, H, W] and ``v_alphas`` [H, W], or [0, 0] where it is 0.
     """
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
-    n_channels = channels.shape[1]
-    n_features = v_features.shape[2]
-    padded = image.shape[2]
-    # Scratch of one tile: transmittance, R, gradient of each channel; and a row per channel to sum.
-    scratch = aligned_empty((2 + n_channels) * PLANE + n_channels * TILE)
-    sums = (2 + n_channels) * PLANE
-    for tile in range(part, n_tiles, parts):
-        tile_y = tile // across
-        tile_x = tile - tile_y * across
-        rows = min(TILE, height - tile_y * TILE)
-        columns = min(TILE, width - tile_x * TILE)
-        px = iota() + _f(tile_x * TILE + 0.5)
-        py = _f(tile_y * TILE) + _f(0.5)
-        inside = gt(_f(width), px)
-        for y in range(rows):
-            Y = tile_y * TILE + y
-            for k in range(1 + n_channels):
-                vstore(scratch, (1 + k) * PLANE + y * TILE, splat(_f(0)))
-            for x in range(columns):
-                X = tile_x * TILE + x
-                o = y * TILE + x
-                scratch[PLANE + o] = v_alpha[Y, X]
-                for k in range(3):
-                    scratch[(2 + k) * PLANE + o] = v_colors[Y, X, k]
-                for k in range(n_features):
-                    scratch[(5 + k) * PLANE + o] = v_features[Y, X, k]
-                if n_channels > 3 + n_features:
-                    scratch[(1 + n_channels) * PLANE + o] = v_depth[Y, X]
-            o = y * TILE
+    n_extras = extras.shape[1]
+    n_columns = table.shape[1]
+    with_alphas = v_alphas.shape[0] > 0
+    # Of a block: transmittance, R, gradient of each channel. Behind all: a vector per extra to sum.
+    stride = (5 + n_extras) * LANES
+    sums = BLOCKS * stride
+    scratch = aligned_empty(sums + (n_columns - EXTRAS) * LANES)
+    edge = np.empty(3 * LANES, np.float32)
+    zero = splat(_f(0))
+    for k in range(n_columns - EXTRAS):
+        vstore(scratch, sums + k * LANES, zero)
+    tile = next_of(counter)
+    while tile < n_tiles:
+        tile_y = tile // across * TILE
+        tile_x = tile % across * TILE
+        for block in range(BLOCKS):
+            inside = inside_image(block, tile_x, tile_y, width, height)
+            o = block * stride
             vstore(scratch, o, select(inside, _f(1), _f(-1)))
-            R = vneg(vload(scratch, PLANE + o) * vload(transmittance, Y * padded + tile_x * TILE))
-            for k in range(n_channels):
-                g = vload(scratch, (2 + k) * PLANE + o)
-                R = fma(g, vload(image, (k * height + Y) * padded + tile_x * TILE), R)
-            vstore(scratch, PLANE + o, select(inside, R, _f(0)))
-        at = offsets[tile]
+            Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+            if height <= Y or width <= X:
+                continue
+            c0, c1, c2 = read_block3(image, Y, X, edge)
+            v0, v1, v2 = read_block3(v_image, Y, X, edge)
+            R = fma(v0, c0, fma(v1, c1, v2 * c2))
+            if with_alphas:
+                v = read_block(v_alphas, Y, X, edge)
+                R = fnma(v, read_block(transmittance, Y, X, edge), R)
+            vstore(scratch, o + 2 * LANES, v0)
+            vstore(scratch, o + 3 * LANES, v1)
+            vstore(scratch, o + 4 * LANES, v2)
+            for k in range(n_extras):
+                v = read_block(v_planes[k], Y, X, edge)
+                vstore(scratch, o + (5 + k) * LANES, v)
+                R = fma(v, read_block(planes[k], Y, X, edge), R)
+            vstore(scratch, o + LANES, R)
+        live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
-        live_first = 0
-        live_end = rows
-        while at < end:
-            stop = min(at + CHECK_EVERY, end)
-            for e in range(at, stop):
-                m = entries[e, 0]
-                span = entries[e, 1]
-                row = entries[e, 2]
-                y0 = max(span >> 8, live_first)
-                y1 = min(span & 255, live_end)
-                kx = splat(footprints[m, KX])
-                ky = footprints[m, KY]
-                slope = splat(footprints[m, SLOPE])
-                log2_opacity = footprints[m, LOG2_OPACITY]
-                first_dy = py + _f(y0) - footprints[m, MY]
-                first_u = fnma(slope, first_dy, px - footprints[m, MX])
-                first_channel = m * n_channels
-                c0 = vfill(channels, first_channel)
-                c1 = vfill(channels, first_channel + 1)
-                c2 = vfill(channels, first_channel + 2)
-                dy = first_dy
-                u = first_u
-                # Sums over the rows of q, q r and q r^2, with r counted from row y0.
-                q0 = splat(_f(0))
-                q1 = splat(_f(0))
-                q2 = splat(_f(0))
-                g0 = splat(_f(0))
-                g1 = splat(_f(0))
-                g2 = splat(_f(0))
-                ax = splat(_f(0))
-                ay = splat(_f(0))
-                for k in range(3, n_channels):
-                    vstore(scratch, sums + k * TILE, splat(_f(0)))
-                r = _f(0)
-                for y in range(y0, y1):
-                    exponent = fma(u * kx, u, log2_opacity + ky * dy * dy)
-                    o = y * TILE
-                    T = vload(scratch, o)
-                    hit = both(ge(exponent, LOG2_MIN_ALPHA), gt(T, _f(0)))
-                    if any_lane(hit):
-                        full = exp2(exponent)
-                        alpha = vmin(full, MAX_ALPHA)
-                        next_T = fnma(alpha, T, T)
-                        going_on = gt(next_T, STOP)
-                        after = select(going_on, next_T, vneg(T))
-                        vstore(scratch, o, select(hit, after, T))
-                        blended = both(hit, going_on)
-                        weight = select(blended, alpha * T, _f(0))
-                        v0 = vload(scratch, 2 * PLANE + o)
-                        v1 = vload(scratch, 3 * PLANE + o)
-                        v2 = vload(scratch, 4 * PLANE + o)
-                        gc = fma(v2, c2, fma(v1, c1, v0 * c0))
-                        g0 = fma(weight, v0, g0)
-                        g1 = fma(weight, v1, g1)
-                        g2 = fma(weight, v2, g2)
-                        from_plane = 5 * PLANE + o
-                        to_sum = sums + 3 * TILE
-                        for c in range(first_channel + 3, first_channel + n_channels):
-                            v = vload(scratch, from_plane)
-                            gc = fma(v, vfill(channels, c), gc)
-                            vstore(scratch, to_sum, fma(weight, v, vload(scratch, to_sum)))
-                            from_plane += PLANE
-                            to_sum += TILE
-                        R = fnma(weight, gc, vload(scratch, PLANE + o))
-                        vstore(scratch, PLANE + o, R)
-                        v_alpha_px = T * gc - R / (_f(1) - alpha)
-                        q = select(both(blended, ge(MAX_ALPHA, full)), v_alpha_px * full, _f(0))
-                        q0 = q0 + q
-                        qr = q * r
-                        q1 = q1 + qr
-                        q2 = fma(qr, r, q2)
-                        if with_abs:
-                            qx = q * u * kx
-                            ax = ax + vabs(qx)
-                            ay = ay + vabs(fnma(slope, qx, q * (ky * dy)))
-                    u = u - slope
-                    dy += _f(1)
-                    r += _f(1)
-                # With u = first_u - slope r and dy = first_dy + r:
-                qu = fnma(slope, q1, first_u * q0)
-                qur = fnma(slope, q2, first_u * q1)
-                quu = fnma(slope, qur, first_u * qu)
-                base = row * table.shape[1]
-                store_sums(table, base, q0, qu, q1, quu, qur, q2, g0, g1)
-                sum_q = table[row, Q]
-                sum_r = table[row, Q_Y]
-                table[row, Q_Y] = first_dy * sum_q + sum_r
-                table[row, Q_UY] += first_dy * table[row, Q_U]
-                table[row, Q_YY] += first_dy * (first_dy * sum_q + _f(2) * sum_r)
-                table[row, CHANNELS + 2] = vsum(g2)
-                k = 3
-                while k + 8 <= n_channels:
-                    s = sums + k * TILE
-                    store_sums(
-                        table,
-                        base + CHANNELS + k,
-                        vload(scratch, s),
-                        vload(scratch, s + TILE),
-                        vload(scratch, s + 2 * TILE),
-                        vload(scratch, s + 3 * TILE),
-                        vload(scratch, s + 4 * TILE),
-                        vload(scratch, s + 5 * TILE),
-                        vload(scratch, s + 6 * TILE),
-                        vload(scratch, s + 7 * TILE),
-                    )
-                    k += 8
-                while k < n_channels:
-                    table[row, CHANNELS + k] = vsum(vload(scratch, sums + k * TILE))
-                    k += 1
+        finished = 0
+        for at in range(offsets[tile], end):
+            if at % CHECK_EVERY == 0:  # see the forward pass
+                live &= ~finished
+            i = entries[at, 0]
+            row = entries[at, 1] * n_columns
+            todo = masks[at] & live
+            prefetch(footprints, entries[min(at + AHEAD, end - 1), 0] * FOOTPRINT)
+            footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
+            _, _, slope, kx, ky, _ = footprint
+            red, green, blue = color_of(i, footprints)
+            q0, qu, qy, quu, quy, qyy = zero, zero, zero, zero, zero, zero
+            g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
+            while todo != 0:
+                block = lowest_block(todo)
+                todo &= todo - 1
+                o = block * stride
+                u, dy, exponent = exponent_in_block(block, footprint)
+                T = vload(scratch, o)
+                full, alpha, going_on, after = absorb(exponent, T)
+                vstore(scratch, o, after)
+                if not any_lane(going_on):
+                    finished |= 1 << block
+                weight = select(going_on, alpha * T, _f(0))
+                v0 = vload(scratch, o + 2 * LANES)
+                v1 = vload(scratch, o + 3 * LANES)
+                v2 = vload(scratch, o + 4 * LANES)
+                gc = fma(v2, blue, fma(v1, green, v0 * red))
+                g0 = fma(weight, v0, g0)
+                g1 = fma(weight, v1, g1)
+                g2 = fma(weight, v2, g2)
+                plane = o + 5 * LANES
+                to = sums
+                for k in range(i * n_extras, (i + 1) * n_extras):
+                    v = vload(scratch, plane)
+                    gc = fma(v, vfill(extras, k), gc)
+                    vstore(scratch, to, fma(weight, v, vload(scratch, to)))
+                    plane += LANES
+                    to += LANES
+                R = fnma(weight, gc, vload(scratch, o + LANES))
+                vstore(scratch, o + LANES, R)
+                by_alpha = T * gc - R / (_f(1) - alpha)
+                q = select(both(going_on, ge(MAX_ALPHA, full)), by_alpha * alpha, _f(0))
+                q0 = q0 + q
+                t = q * u
+                qu = qu + t
+                quu = fma(t, u, quu)
+                quy = fma(t, dy, quy)
+                s = q * dy
+                qy = qy + s
+                qyy = fma(s, dy, qyy)
                 if with_abs:
-                    table[row, CHANNELS + n_channels] = vsum(ax) * _f(2) / LOG2E
-                    table[row, CHANNELS + n_channels + 1] = vsum(ay) * _f(2) / LOG2E
-            at = stop
-            while live_first < live_end and not any_lane(
-                gt(vload(scratch, live_first * TILE), _f(0))
-            ):
-                live_first += 1
-            while live_end > live_first and not any_lane(
-                gt(vload(scratch, (live_end - 1) * TILE), _f(0))
-            ):
-                live_end -= 1
+                    t = t * kx
+                    ax = ax + vabs(t)
+                    ay = ay + vabs(fnma(slope, t, s * ky))
+            ax = ax * (_f(2) / LOG2E)
+            ay = ay * (_f(2) / LOG2E)
+            sum16(
+                table,
+                row,
+                (q0, qu, qy, quu, quy, qyy, g0, g1, g2, ax, ay, zero, zero, zero, zero, zero),
+            )
+            for k in range(n_extras):
+                table[entries[at, 1], EXTRAS + k] = vsum(vload(scratch, sums + k * LANES))
+                vstore(scratch, sums + k * LANES, zero)
         for e in range(end, offsets[tile + 1]):  # behind what is seen
-            row = entries[e, 2]
-            for k in range(table.shape[1]):
-                table[row, k] = _f(0)
+            row = entries[e, 1] * n_columns
+            for k in range(0, n_columns, LANES):
+                vstore(table, row + k, zero)
+        tile = next_of(counter)

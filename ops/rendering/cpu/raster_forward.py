@@ -1,8 +1,8 @@
 """Blending from front to back, tile by tile (Kerbl et al. 2023, eq. 3), with gsplat's rules.
 
 Per pixel, for its Gaussians from near to far: alpha below 1/255 is skipped, above 0.999 it is cut;
-the pixel is finished before transmittance would fall to 1e-4. One row of a tile is one vector; a
-Gaussian visits only the rows that its ellipse reaches.
+the pixel is finished before transmittance would fall to 1e-4. A block of 4 x 4 pixels is one
+vector; a Gaussian visits only the blocks that its ellipse reaches and that are not finished.
 """
 
 from __future__ import annotations
@@ -11,20 +11,23 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.binning import TILE
-from ops.rendering.cpu.jit import kernel
+from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import (
+    BLUE,
     DEPTH,
+    FOOTPRINT,
+    GREEN,
     KX,
     KY,
     LOG2_MIN_ALPHA,
     LOG2_OPACITY,
     MX,
     MY,
+    RED,
     SLOPE,
 )
 from ops.rendering.cpu.simd import (
-    aligned_empty,
+    LANES,
     any_lane,
     both,
     exp2,
@@ -32,150 +35,204 @@ from ops.rendering.cpu.simd import (
     fnma,
     ge,
     gt,
-    iota,
     select,
     splat,
     vabs,
-    vfill,
-    vload,
     vmin,
     vneg,
-    vstore,
+)
+from ops.rendering.cpu.simd_memory import aligned_empty, next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.tiles import (
+    BLOCK_X,
+    BLOCK_Y,
+    BLOCKS,
+    LANE_X,
+    LANE_Y,
+    TILE,
+    blocks_in_image,
+    inside_image,
+    lowest_block,
+    read_block3,
+    write_block,
+    write_block3,
 )
 
 _f = np.float32
 MAX_ALPHA = _f(0.999)
 STOP = _f(1e-4)  # transmittance
-PLANE = TILE * TILE
-CHECK_EVERY = 16  # entries between two looks at which rows are finished
+AHEAD = 6  # Gaussians; neighbours in a tile's list lie far apart in memory
+CHECK_EVERY = 16  # Gaussians between two looks at which blocks are finished
+
+
+@helper
+def footprint_in_tile(i: int, footprints: Any, tile_x: int, tile_y: int) -> Any:
+    """Of Gaussian i: u = dx - slope dy and dy at the pixels of the tile's first block, slope,
+    the factors of u^2 and dy^2 in log2(alpha), and log2 of the opacity."""
+    o = i * FOOTPRINT
+    slope = vfill(footprints, o + SLOPE)
+    dy = (vload(LANE_Y, 0) + (_f(tile_y) + _f(0.5))) - vfill(footprints, o + MY)
+    dx = (vload(LANE_X, 0) + (_f(tile_x) + _f(0.5))) - vfill(footprints, o + MX)
+    kx, ky = vfill(footprints, o + KX), vfill(footprints, o + KY)
+    return fnma(slope, dy, dx), dy, slope, kx, ky, vfill(footprints, o + LOG2_OPACITY)
+
+
+@helper
+def color_of(i: int, footprints: Any) -> Any:
+    """Red, green and blue of Gaussian i."""
+    o = i * FOOTPRINT
+    return vfill(footprints, o + RED), vfill(footprints, o + GREEN), vfill(footprints, o + BLUE)
+
+
+@helper
+def exponent_in_block(block: int, footprint: Any) -> Any:
+    """u and dy of a block's pixels, and log2(alpha) there before it is cut at 0.999."""
+    first_u, first_dy, slope, kx, ky, log2_opacity = footprint
+    across, down = vfill(BLOCK_X, block), vfill(BLOCK_Y, block)
+    u = fnma(slope, down, first_u + across)
+    dy = first_dy + down
+    return u, dy, fma(u * kx, u, fma(ky * dy, dy, log2_opacity))
+
+
+@helper
+def absorb(exponent: Any, T: Any) -> Any:
+    """What a Gaussian does to the transmittance T of a block, which is negative where finished.
+
+    Returns alpha before and after it is cut and where it is too small to count set to 0, the
+    lanes that go on, and T behind the Gaussian.
+    """
+    full = exp2(exponent)
+    alpha = select(ge(exponent, LOG2_MIN_ALPHA), vmin(full, MAX_ALPHA), _f(0))
+    next_T = fnma(alpha, T, T)
+    going_on = gt(next_T, STOP)
+    return full, alpha, going_on, select(going_on, next_T, vneg(vabs(T)))
 
 
 @kernel(
-    "void(i8, i8, i8, i8, i8[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[::1], i8, i8, i8,"
-    " f4[:,:,::1], f4[:,::1], f4[:,::1], i8[::1])"
+    "void(i8, i8, i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
+    " f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1])"
 )
 def raster_forward(
     part: int,
     parts: int,
+    counter: Any,
     width: int,
     height: int,
     offsets: Any,
     entries: Any,
+    masks: Any,
     footprints: Any,
-    channels: Any,
+    extras: Any,
     background: Any,
-    background_plane: int,
-    background_row: int,
-    background_step: int,
     image: Any,
+    planes: Any,
     transmittance: Any,
+    alphas: Any,
     median: Any,
     ends: Any,
 ) -> None:
-    """Images of every ``parts``-th tile.
+    """Images, tile after tile, each by the thread that comes to it.
 
     Args:
-        part: Which tiles: those with number ``part`` modulo ``parts``.
-        parts: Into how many parts the tiles are divided.
+        part: Not used: a tile's result does not depend on who computes it.
+        parts: Not used.
+        counter: [1] the next tile, counted up by all threads.
         width: Of the image.
         height: Of the image.
         offsets: [tiles + 1] where each tile's list starts in ``entries``.
-        entries: [intersections, 3] from :func:`binning.fill`.
-        footprints: [M, 8] in depth order.
-        channels: [M, D] in depth order; the first three are colour.
-        background: Colour behind everything; value k of a pixel is at
-            ``k * background_plane + y * background_row + x * background_step``.
-        background_plane: See ``background``.
-        background_row: See ``background``.
-        background_step: 1 for an image of backgrounds, 0 for one colour, held 16 times.
-        image: [D, height, padded width] out.
-        transmittance: [height, padded width] out, what of the background is seen.
-        median: [height, padded width] out, depth where transmittance falls below 1/2; or [0, 0].
+        entries: [intersections, 2] from :func:`binning.place`.
+        masks: [intersections] from :func:`binning.place`.
+        footprints: [N, 16].
+        extras: [N, E] whatever else is to be blended.
+        background: [1, 1, 3] or [H, W, 3] colour behind everything.
+        image: [H, W, 3] out.
+        planes: [E, H, W] out, the blended extras.
+        transmittance: [H, W] out, what of the background is seen.
+        alphas: [H, W] out, 1 minus it.
+        median: [H, W] out, depth where transmittance falls below 1/2; or [0, 0].
         ends: [tiles] out, the end of the entries that a tile looked at before it was finished.
     """
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
-    n_channels = channels.shape[1]
-    padded = image.shape[2]
+    n_extras = extras.shape[1]
     with_median = median.shape[0] > 0
-    # Scratch of a tile: transmittance (negative once a pixel is finished), median depth, channels.
-    scratch = aligned_empty((2 + n_channels) * PLANE)
-    for tile in range(part, n_tiles, parts):
-        tile_y = tile // across
-        tile_x = tile - tile_y * across
-        rows = min(TILE, height - tile_y * TILE)
-        px = iota() + _f(tile_x * TILE + 0.5)
-        py = _f(tile_y * TILE) + _f(0.5)
-        inside = gt(_f(width), px)
-        for y in range(rows):
-            vstore(scratch, y * TILE, select(inside, _f(1), _f(-1)))
-            for k in range(1 + n_channels):
-                vstore(scratch, (1 + k) * PLANE + y * TILE, splat(_f(0)))
+    # Of a block: transmittance (negative once a pixel is finished), red, green, blue, median depth,
+    # extras.
+    stride = (5 + n_extras) * LANES
+    scratch = aligned_empty(BLOCKS * stride)
+    edge = np.empty(3 * LANES, np.float32)
+    tile = next_of(counter)
+    while tile < n_tiles:
+        tile_y = tile // across * TILE
+        tile_x = tile % across * TILE
+        for block in range(BLOCKS):
+            inside = inside_image(block, tile_x, tile_y, width, height)
+            vstore(scratch, block * stride, select(inside, _f(1), _f(-1)))
+            for o in range(block * stride + LANES, (block + 1) * stride, LANES):
+                vstore(scratch, o, splat(_f(0)))
+        live = blocks_in_image(tile_x, tile_y, width, height)
         at = offsets[tile]
         end = offsets[tile + 1]
-        live_first = 0  # rows outside [live_first, live_end) are finished
-        live_end = rows
-        while at < end and live_first < live_end:
+        finished = 0
+        while at < end and live != 0:
+            # The mask is renewed now and then only: waiting for it would hold up every Gaussian.
             stop = min(at + CHECK_EVERY, end)
             for e in range(at, stop):
-                m = entries[e, 0]
-                span = entries[e, 1]
-                y0 = max(span >> 8, live_first)
-                y1 = min(span & 255, live_end)
-                kx = splat(footprints[m, KX])
-                ky = footprints[m, KY]
-                slope = splat(footprints[m, SLOPE])
-                log2_opacity = footprints[m, LOG2_OPACITY]
-                first_channel = m * n_channels
-                dy = py + _f(y0) - footprints[m, MY]
-                u = fnma(slope, dy, px - footprints[m, MX])
-                for y in range(y0, y1):
-                    exponent = fma(u * kx, u, log2_opacity + ky * dy * dy)
-                    T = vload(scratch, y * TILE)
-                    hit = both(ge(exponent, LOG2_MIN_ALPHA), gt(T, _f(0)))
-                    if any_lane(hit):
-                        alpha = vmin(exp2(exponent), MAX_ALPHA)
-                        next_T = fnma(alpha, T, T)
-                        going_on = gt(next_T, STOP)
-                        after = select(going_on, next_T, vneg(T))
-                        vstore(scratch, y * TILE, select(hit, after, T))
-                        blended = both(hit, going_on)
-                        weight = select(blended, alpha * T, _f(0))
-                        o = 2 * PLANE + y * TILE
-                        for c in range(first_channel, first_channel + n_channels):
-                            value = fma(weight, vfill(channels, c), vload(scratch, o))
-                            vstore(scratch, o, value)
-                            o += PLANE
-                        if with_median:
-                            half = both(ge(T, _f(0.5)), gt(_f(0.5), next_T))
-                            o = PLANE + y * TILE
-                            depth = select(
-                                both(blended, half), footprints[m, DEPTH], vload(scratch, o)
-                            )
-                            vstore(scratch, o, depth)
-                    u = u - slope
-                    dy += _f(1)
+                i = entries[e, 0]
+                todo = masks[e] & live
+                prefetch(footprints, entries[min(e + AHEAD, end - 1), 0] * FOOTPRINT)
+                footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
+                red, green, blue = color_of(i, footprints)
+                while todo != 0:
+                    block = lowest_block(todo)
+                    todo &= todo - 1
+                    o = block * stride
+                    _, _, exponent = exponent_in_block(block, footprint)
+                    T = vload(scratch, o)
+                    _, alpha, going_on, after = absorb(exponent, T)
+                    vstore(scratch, o, after)
+                    if not any_lane(going_on):
+                        finished |= 1 << block
+                    weight = select(going_on, alpha * T, _f(0))
+                    vstore(scratch, o + LANES, fma(weight, red, vload(scratch, o + LANES)))
+                    vstore(
+                        scratch, o + 2 * LANES, fma(weight, green, vload(scratch, o + 2 * LANES))
+                    )
+                    vstore(scratch, o + 3 * LANES, fma(weight, blue, vload(scratch, o + 3 * LANES)))
+                    if with_median:
+                        half = both(both(ge(T, _f(0.5)), gt(_f(0.5), after)), gt(after, _f(0)))
+                        depth = vload(scratch, o + 4 * LANES)
+                        vstore(scratch, o + 4 * LANES, select(half, footprints[i, DEPTH], depth))
+                    o += 5 * LANES
+                    for k in range(i * n_extras, (i + 1) * n_extras):
+                        vstore(scratch, o, fma(weight, vfill(extras, k), vload(scratch, o)))
+                        o += LANES
             at = stop
-            while live_first < live_end and not any_lane(
-                gt(vload(scratch, live_first * TILE), _f(0))
-            ):
-                live_first += 1
-            while live_end > live_first and not any_lane(
-                gt(vload(scratch, (live_end - 1) * TILE), _f(0))
-            ):
-                live_end -= 1
+            live &= ~finished
         ends[tile] = at
-        for y in range(rows):
-            Y = tile_y * TILE + y
-            T = vabs(vload(scratch, y * TILE))
-            vstore(transmittance, Y * padded + tile_x * TILE, T)
+        shown = blocks_in_image(tile_x, tile_y, width, height)
+        while shown != 0:
+            block = lowest_block(shown)
+            shown &= shown - 1
+            Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+            o = block * stride
+            T = vabs(vload(scratch, o))
+            write_block(transmittance, Y, X, T, edge)
+            write_block(alphas, Y, X, _f(1) - T, edge)
+            r, g, b = (
+                vload(scratch, o + LANES),
+                vload(scratch, o + 2 * LANES),
+                vload(scratch, o + 3 * LANES),
+            )
+            if background.shape[0] * background.shape[1] == 1:
+                r = fma(T, background[0, 0, 0], r)
+                g = fma(T, background[0, 0, 1], g)
+                b = fma(T, background[0, 0, 2], b)
+            else:
+                behind = read_block3(background, Y, X, edge)
+                r, g, b = fma(T, behind[0], r), fma(T, behind[1], g), fma(T, behind[2], b)
+            write_block3(image, Y, X, (r, g, b), edge)
             if with_median:
-                depth = vload(scratch, PLANE + y * TILE)
-                vstore(median, Y * padded + tile_x * TILE, depth)
-            for k in range(n_channels):
-                value = vload(scratch, (2 + k) * PLANE + y * TILE)
-                if k < 3:
-                    o = k * background_plane + Y * background_row
-                    behind = vload(background, o + tile_x * TILE * background_step)
-                    value = fma(T, behind, value)
-                vstore(image, (k * height + Y) * padded + tile_x * TILE, value)
+                write_block(median, Y, X, vload(scratch, o + 4 * LANES), edge)
+            for k in range(n_extras):
+                write_block(planes[k], Y, X, vload(scratch, o + (5 + k) * LANES), edge)
+        tile = next_of(counter)

@@ -11,6 +11,7 @@ and backward kernels must find the same transmittance to the last bit.
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -23,19 +24,17 @@ from numba.core.typing import signature as typing_signature
 from numba.core.typing.templates import ConcreteTemplate, infer_global
 from numba.extending import intrinsic, lower_builtin, models, register_model
 
-from ops.rendering.cpu.jit import helper
-
 LANES = 16
 
-_F32 = ir.FloatType()
+F32 = ir.FloatType()
 _I16 = ir.IntType(16)
-_VF = ir.VectorType(_F32, LANES)
-_VI = ir.VectorType(ir.IntType(32), LANES)
-_VM = ir.VectorType(ir.IntType(1), LANES)
+VF = ir.VectorType(F32, LANES)
+VI = ir.VectorType(ir.IntType(32), LANES)
+VM = ir.VectorType(ir.IntType(1), LANES)
 
 
 class _Vector(types.Type):
-    pass
+    """Numba's name for a vector of floats or of truth values."""
 
 
 f32x16 = _Vector("f32x16")
@@ -45,29 +44,29 @@ m16 = _Vector("m16")
 @register_model(_Vector)
 class _VectorModel(models.PrimitiveModel):
     def __init__(self, manager: Any, kind: Any) -> None:
-        super().__init__(manager, kind, _VF if kind.name == "f32x16" else _VM)
+        super().__init__(manager, kind, VF if kind.name == "f32x16" else VM)
 
 
-def _intrinsic(function: Callable[..., Any]) -> Any:
+def vector_intrinsic(function: Callable[..., Any]) -> Any:
     """Numba's decorator, for type checkers: the context argument is not the caller's to give."""
     return intrinsic(function)
 
 
-def _constant(value: float) -> ir.Constant:
-    return ir.Constant(_VF, [float(np.float32(value))] * LANES)
+def constant(value: float) -> ir.Constant:
+    return ir.Constant(VF, [float(np.float32(value))] * LANES)
 
 
-def _broadcast(context: Any, builder: Any, value: Any, kind: Any) -> Any:
+def broadcast(context: Any, builder: Any, value: Any, kind: Any) -> Any:
     """A vector as it is; a number in all lanes."""
     if kind is f32x16:
         return value
     scalar = context.cast(builder, value, kind, types.float32)
-    undefined = ir.Constant(_VF, ir.Undefined)
+    undefined = ir.Constant(VF, ir.Undefined)
     first = builder.insert_element(undefined, scalar, ir.Constant(ir.IntType(32), 0))
-    return builder.shuffle_vector(first, undefined, ir.Constant(_VI, [0] * LANES))
+    return builder.shuffle_vector(first, undefined, ir.Constant(VI, [0] * LANES))
 
 
-def _call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
+def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     kind = ir.FunctionType(result, [a.type for a in arguments])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
@@ -77,40 +76,79 @@ def _elementwise(count: int, generate: Callable[..., Any], result: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pairs = zip(arguments, signature.args, strict=True)
-        return generate(builder, *[_broadcast(context, builder, v, t) for v, t in pairs])
+        return generate(builder, *[broadcast(context, builder, v, t) for v, t in pairs])
 
     if count == 1:
 
         def typing1(typingctx: Any, a: Any) -> Any:
             return result(a), codegen
 
-        return _intrinsic(typing1)
+        return vector_intrinsic(typing1)
     if count == 2:
 
         def typing2(typingctx: Any, a: Any, b: Any) -> Any:
             return result(a, b), codegen
 
-        return _intrinsic(typing2)
+        return vector_intrinsic(typing2)
 
     def typing3(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
         return result(a, b, c), codegen
 
-    return _intrinsic(typing3)
+    return vector_intrinsic(typing3)
+
+
+def _round(builder: Any, x: Any) -> tuple[Any, Any]:
+    """x rounded to an integer n, for |x| < 2^22: n in the low bits of a float, and n as a float."""
+    magic = constant(12582912.0)  # 1.5 * 2^23
+    shifted = builder.fadd(x, magic)
+    return shifted, builder.fsub(shifted, magic)
+
+
+def _polynomial(builder: Any, coefficients: tuple[float, ...], x: Any) -> Any:
+    """Horner's rule, highest power first."""
+    value = constant(coefficients[0])
+    for coefficient in coefficients[1:]:
+        value = call(builder, "llvm.fmuladd.v16f32", VF, [value, x, constant(coefficient)])
+    return value
+
+
+def _scaled(builder: Any, power: Any, shifted: Any) -> Any:
+    """``power`` times 2^n, by adding n to its exponent."""
+    exponent = builder.shl(builder.bitcast(shifted, VI), ir.Constant(VI, [23] * LANES))
+    return builder.bitcast(builder.add(builder.bitcast(power, VI), exponent), VF)
 
 
 def _exp2(builder: Any, x: Any) -> Any:
-    # Adding 1.5 * 2^23 rounds x to an integer n that sits in the low bits; 2^(x - n) is a
-    # polynomial; n is then added to the exponent.
-    magic = _constant(12582912.0)
-    shifted = builder.fadd(x, magic)
-    fraction = builder.fsub(x, builder.fsub(shifted, magic))
-    power = _constant(_EXP2[0])
-    for coefficient in _EXP2[1:]:
-        power = _call(
-            builder, "llvm.fmuladd.v16f32", _VF, [power, fraction, _constant(coefficient)]
-        )
-    exponent = builder.shl(builder.bitcast(shifted, _VI), ir.Constant(_VI, [23] * LANES))
-    return builder.bitcast(builder.add(builder.bitcast(power, _VI), exponent), _VF)
+    shifted, whole = _round(builder, x)
+    return _scaled(builder, _polynomial(builder, _EXP2, builder.fsub(x, whole)), shifted)
+
+
+def _exp(builder: Any, x: Any) -> Any:
+    # Held to where neither the result nor 1 / result overflows. The remainder is taken in two
+    # parts, since n ln 2 rounds.
+    low, high = constant(-87.0), constant(87.0)
+    x = builder.select(builder.fcmp_ordered(">", x, low), x, low)
+    x = builder.select(builder.fcmp_ordered("<", x, high), x, high)
+    shifted, whole = _round(builder, builder.fmul(x, constant(1.4426950408889634)))
+    minus = builder.fneg(whole)
+    rest = call(builder, "llvm.fmuladd.v16f32", VF, [minus, constant(0.693145751953125), x])
+    rest = call(builder, "llvm.fmuladd.v16f32", VF, [minus, constant(1.4286068203e-6), rest])
+    fraction = builder.fmul(rest, constant(1.4426950408889634))
+    return _scaled(builder, _polynomial(builder, _EXP2, fraction), shifted)
+
+
+def _log2(builder: Any, x: Any) -> Any:
+    # x = 2^e m with m in [sqrt(1/2), sqrt(2)); log m = 2 atanh(s) with s = (m - 1) / (m + 1).
+    bits = builder.bitcast(x, VI)
+    root = ir.Constant(VI, [0x3F3504F3] * LANES)
+    exponent = builder.ashr(builder.sub(bits, root), ir.Constant(VI, [23] * LANES))
+    mantissa = builder.sub(bits, builder.shl(exponent, ir.Constant(VI, [23] * LANES)))
+    f = builder.fsub(builder.bitcast(mantissa, VF), constant(1.0))
+    s = builder.fdiv(f, builder.fadd(f, constant(2.0)))
+    square = builder.fmul(s, s)
+    series = _polynomial(builder, tuple(2 / (math.log(2) * k) for k in (9, 7, 5, 3, 1)), square)
+    whole = builder.sitofp(exponent, VF)
+    return call(builder, "llvm.fmuladd.v16f32", VF, [s, series, whole])
 
 
 # 2^f on [-1/2, 1/2]: least squares of the relative error at 200 Chebyshev nodes, highest power
@@ -125,102 +163,75 @@ _EXP2 = (
 )
 
 
-fma = _elementwise(3, lambda b, x, y, z: _call(b, "llvm.fmuladd.v16f32", _VF, [x, y, z]), f32x16)
+fma = _elementwise(3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [x, y, z]), f32x16)
 """x * y + z; rounded once where the machine can, which is settled for all kernels alike."""
 fnma = _elementwise(
-    3, lambda b, x, y, z: _call(b, "llvm.fmuladd.v16f32", _VF, [b.fneg(x), y, z]), f32x16
+    3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [b.fneg(x), y, z]), f32x16
 )
 """z - x * y, rounded like :func:`fma`."""
 vmin = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y), f32x16)
+vmax = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y), f32x16)
 vneg = _elementwise(1, lambda b, x: b.fneg(x), f32x16)
-vabs = _elementwise(1, lambda b, x: _call(b, "llvm.fabs.v16f32", _VF, [x]), f32x16)
+vabs = _elementwise(1, lambda b, x: call(b, "llvm.fabs.v16f32", VF, [x]), f32x16)
+vsqrt = _elementwise(1, lambda b, x: call(b, "llvm.sqrt.v16f32", VF, [x]), f32x16)
+vfloor = _elementwise(1, lambda b, x: call(b, "llvm.floor.v16f32", VF, [x]), f32x16)
+vceil = _elementwise(1, lambda b, x: call(b, "llvm.ceil.v16f32", VF, [x]), f32x16)
 splat = _elementwise(1, lambda b, x: x, f32x16)
 """A number in all lanes."""
 exp2 = _elementwise(1, _exp2, f32x16)
 """2 to the power of x for |x| < 126, relative error under 3e-7."""
+exp = _elementwise(1, _exp, f32x16)
+"""e to the power of x held to [-87, 87], relative error under 4e-7; NaN does not come through."""
+log2 = _elementwise(1, _log2, f32x16)
+"""Logarithm to base 2 of a positive normal number, error under 2e-7 of max(1, |result|)."""
 gt = _elementwise(2, lambda b, x, y: b.fcmp_ordered(">", x, y), m16)
 ge = _elementwise(2, lambda b, x, y: b.fcmp_ordered(">=", x, y), m16)
 
 
-@_intrinsic
+@vector_intrinsic
 def vsum(typingctx: Any, a: Any) -> Any:
     """The sum of the lanes, in an order that is fixed for a machine."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kind = ir.FunctionType(_F32, [_F32, _VF])
+        kind = ir.FunctionType(F32, [F32, VF])
         name = "llvm.vector.reduce.fadd.v16f32"
         function = cgutils.get_or_insert_function(builder.module, kind, name)
-        zero = ir.Constant(_F32, 0.0)
+        zero = ir.Constant(F32, 0.0)
         return builder.call(function, [zero, arguments[0]], fastmath=("reassoc", "nsz"))
 
     return types.float32(a), codegen
 
 
-def _sum_of_eight(builder: Any, vectors: list[Any]) -> Any:
-    """Eight vectors to one that holds their sums in lanes 0 to 7, and again in 8 to 15.
+def _extreme(name: str) -> Any:
+    @vector_intrinsic
+    def extreme(typingctx: Any, a: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kind = ir.FunctionType(F32, [VF])
+            function = cgutils.get_or_insert_function(builder.module, kind, name)
+            return builder.call(function, arguments)
 
-    Every step adds neighbouring lanes of two vectors and keeps them in one, so eight sums cost
-    little more than two sums of one vector each.
-    """
+        return types.float32(a), codegen
 
-    index = ir.VectorType(ir.IntType(32), LANES)
-    even = ir.Constant(index, list(range(0, 2 * LANES, 2)))  # of two vectors, end to end
-    odd = ir.Constant(index, list(range(1, 2 * LANES, 2)))
-    level = vectors
-    while len(level) > 1:
-        level = [
-            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
-            for a, b in zip(level[::2], level[1::2], strict=True)
-        ]
-    # Now two neighbouring lanes for each vector, in their order.
-    [last] = level
-    return builder.fadd(
-        builder.shuffle_vector(last, last, even), builder.shuffle_vector(last, last, odd)
-    )
+    return extreme
 
 
-@_intrinsic
-def store_sums(
-    typingctx: Any,
-    array: Any,
-    index: Any,
-    a: Any,
-    b: Any,
-    c: Any,
-    d: Any,
-    e: Any,
-    f: Any,
-    g: Any,
-    h: Any,
-) -> Any:
-    """Writes the lane sums of eight vectors to eight neighbours from a flat index."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        sums = _sum_of_eight(builder, list(arguments[2:]))
-        eight = builder.shuffle_vector(
-            sums, sums, ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
-        )
-        pointer = builder.bitcast(
-            _pointer(context, builder, signature, arguments),
-            ir.PointerType(ir.VectorType(_F32, 8)),
-        )
-        builder.store(eight, pointer).align = 4
-        return context.get_dummy_value()
-
-    return types.void(array, index, a, b, c, d, e, f, g, h), codegen
+lowest = _extreme("llvm.vector.reduce.fmin.v16f32")
+"""The smallest of the lanes."""
+highest = _extreme("llvm.vector.reduce.fmax.v16f32")
+"""The largest of the lanes."""
 
 
-@_intrinsic
+@vector_intrinsic
 def iota(typingctx: Any) -> Any:
     """0, 1, ..., 15."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return ir.Constant(_VF, [float(i) for i in range(LANES)])
+        return ir.Constant(VF, [float(i) for i in range(LANES)])
 
     return f32x16(), codegen
 
 
-@_intrinsic
+@vector_intrinsic
 def both(typingctx: Any, a: Any, b: Any) -> Any:
     """Lanes in which both masks hold."""
 
@@ -230,7 +241,17 @@ def both(typingctx: Any, a: Any, b: Any) -> Any:
     return m16(a, b), codegen
 
 
-@_intrinsic
+@vector_intrinsic
+def unless(typingctx: Any, a: Any, b: Any) -> Any:
+    """Lanes in which the first mask holds and the second does not."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.and_(arguments[0], builder.not_(arguments[1]))
+
+    return m16(a, b), codegen
+
+
+@vector_intrinsic
 def any_lane(typingctx: Any, mask: Any) -> Any:
     """Whether a mask holds in any lane."""
 
@@ -241,59 +262,16 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
     return types.boolean(mask), codegen
 
 
-@_intrinsic
+@vector_intrinsic
 def select(typingctx: Any, mask: Any, yes: Any, no: Any) -> Any:
     """``yes`` in the lanes of the mask, ``no`` in the others."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        a = _broadcast(context, builder, arguments[1], signature.args[1])
-        b = _broadcast(context, builder, arguments[2], signature.args[2])
+        a = broadcast(context, builder, arguments[1], signature.args[1])
+        b = broadcast(context, builder, arguments[2], signature.args[2])
         return builder.select(arguments[0], a, b)
 
     return f32x16(mask, yes, no), codegen
-
-
-def _pointer(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    array = context.make_array(signature.args[0])(context, builder, arguments[0])
-    index = context.cast(builder, arguments[1], signature.args[1], types.intp)
-    return builder.bitcast(builder.gep(array.data, [index]), ir.PointerType(_VF))
-
-
-@_intrinsic
-def vload(typingctx: Any, array: Any, index: Any) -> Any:
-    """Sixteen neighbours from a flat index of a C-contiguous float32 array."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        value = builder.load(_pointer(context, builder, signature, arguments))
-        value.align = 4
-        return value
-
-    return f32x16(array, index), codegen
-
-
-@_intrinsic
-def vfill(typingctx: Any, array: Any, index: Any) -> Any:
-    """One number, at a flat index of a C-contiguous float32 array, in all lanes."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        array = context.make_array(signature.args[0])(context, builder, arguments[0])
-        at = context.cast(builder, arguments[1], signature.args[1], types.intp)
-        value = builder.load(builder.gep(array.data, [at]))
-        return _broadcast(context, builder, value, types.float32)
-
-    return f32x16(array, index), codegen
-
-
-@_intrinsic
-def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
-    """Writes sixteen neighbours at a flat index of a C-contiguous float32 array."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        store = builder.store(arguments[2], _pointer(context, builder, signature, arguments))
-        store.align = 4
-        return context.get_dummy_value()
-
-    return types.void(array, index, value), codegen
 
 
 def _register_operator(symbol: Any, generate: Callable[..., Any]) -> None:
@@ -302,7 +280,7 @@ def _register_operator(symbol: Any, generate: Callable[..., Any]) -> None:
 
     def lower(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         pairs = zip(arguments, signature.args, strict=True)
-        return generate(builder, *[_broadcast(context, builder, v, t) for v, t in pairs])
+        return generate(builder, *[broadcast(context, builder, v, t) for v, t in pairs])
 
     for pair in operands:
         lower_builtin(symbol, *pair)(lower)
@@ -318,12 +296,3 @@ _register_operator(operator.add, lambda b, x, y: b.fadd(x, y))
 _register_operator(operator.sub, lambda b, x, y: b.fsub(x, y))
 _register_operator(operator.mul, lambda b, x, y: b.fmul(x, y))
 _register_operator(operator.truediv, lambda b, x, y: b.fdiv(x, y))
-
-
-@helper
-def aligned_empty(size: int) -> Any:
-    """An uninitialised float32 array that starts at a cache line, so that no vector spans two."""
-    raw = np.empty(size + LANES, np.float32)
-    past = (raw.ctypes.data // 4) % LANES
-    start = (LANES - past) % LANES
-    return raw[start : start + size]

@@ -62,18 +62,33 @@ def test_more_than_the_memory_that_is_free(make, monkeypatch):
         render(make.splats(3), make.cameras([(8000, 4000)]))
 
 
-def test_too_many_intersections(make, monkeypatch):
+def test_many_intersections_are_counted_before_memory_is_asked_for(make, monkeypatch):
     from ops.rendering.cpu import autograd
 
+    splats, cameras = make.splats(30), make.cameras([(64, 48)])
+    [expected] = render(splats, cameras)
     asked = []
     monkeypatch.setattr(
         autograd, "_guard_memory", lambda needed, what: asked.append((needed, what))
     )
-    render(make.splats(30), make.cameras([(64, 48)]))
-    needed, what = asked[1]
+    monkeypatch.setattr(autograd, "_MANY", 10)
+    [seen] = render(splats, cameras)
+    assert torch.equal(seen.colors, expected.colors)
+    needed, what = asked[0]
     count = int(what.split()[3].replace(",", ""))
-    assert needed == 12 * count
-    assert 30 < count < 30 * 12
+    assert needed == 2 * autograd.RECORD_BYTES * count
+    assert 30 < count <= 30 * 4
+
+
+def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
+    from ops.rendering.cpu import autograd
+
+    splats = make.trainable(make.splats(30))
+    [seen] = render(splats, make.cameras([(64, 48)]))
+    asked = []
+    monkeypatch.setattr(autograd, "_guard_memory", lambda needed, what: asked.append(what))
+    seen.colors.sum().backward()
+    assert "the gradient of " in asked[0]
 
 
 def test_other_devices(make):

@@ -5,27 +5,63 @@ from __future__ import annotations
 import numba
 import numpy as np
 
-from ops.rendering.cpu import simd
 from ops.rendering.cpu.simd import (
-    aligned_empty,
+    LANES,
     any_lane,
     both,
+    exp,
     exp2,
     fma,
     fnma,
     ge,
     gt,
+    highest,
     iota,
+    log2,
+    lowest,
     select,
     splat,
-    store_sums,
+    unless,
     vabs,
-    vfill,
-    vload,
+    vceil,
+    vfloor,
+    vmax,
     vmin,
     vneg,
-    vstore,
+    vsqrt,
     vsum,
+)
+from ops.rendering.cpu.simd_memory import (
+    aligned_empty,
+    load2,
+    load3,
+    load4,
+    load_block,
+    load_block3,
+    next_of,
+    prefetch,
+    store2,
+    store2_whole,
+    store3,
+    store4,
+    store_block,
+    store_block3,
+    sum16,
+    transpose,
+    vfill,
+    vload,
+    vstore,
+)
+from ops.rendering.cpu.tiles import (
+    BLOCKS,
+    blocks_in_image,
+    inside_image,
+    lowest_block,
+    masks_of_rows,
+    read_block,
+    read_block3,
+    write_block,
+    write_block3,
 )
 
 f4 = np.float32
@@ -47,8 +83,15 @@ def _every_operation(a, b, out, sums, flags):
     vstore(out, 144, select(both(gt(x, f4(0)), ge(y, f4(1))), x, f4(-7)))
     vstore(out, 160, iota() + splat(f4(1)))
     vstore(out, 176, vfill(a, 3))
+    vstore(out, 192, vmax(x, y))
+    vstore(out, 208, vsqrt(y))
+    vstore(out, 224, vfloor(x))
+    vstore(out, 240, vceil(x))
+    vstore(out, 256, select(unless(gt(x, f4(0)), ge(y, f4(1))), x, f4(-7)))
     sums[0] = vsum(x)
-    store_sums(sums, 1, x, y, x + y, x - y, iota(), splat(f4(1)), vabs(x), vneg(y))
+    sums[1], sums[2] = lowest(x), highest(x)
+    one = splat(f4(1))
+    sum16(sums, 3, (x, y, x + y, x - y, iota(), one, vabs(x), vneg(y), x, x, y, y, x, one, y, x))
     flags[0] = any_lane(gt(x, f4(1e9)))
     flags[1] = any_lane(ge(x, x))
 
@@ -56,16 +99,140 @@ def _every_operation(a, b, out, sums, flags):
 def test_operations():
     rng = np.random.default_rng(0)
     a, b = rng.normal(size=16).astype(f4), rng.uniform(0.5, 2, 16).astype(f4)
-    out, sums, flags = np.zeros(192, f4), np.zeros(9, f4), np.zeros(2, np.bool_)
+    out, sums, flags = np.zeros(272, f4), np.zeros(19, f4), np.zeros(2, np.bool_)
     _every_operation(a, b, out, sums, flags)
     expected = [
         *(a + b, a - 2, 3 * b, a / b, a * b + 1, 1 - a * b, np.minimum(a, b), -a, abs(a)),
         *(np.where((a > 0) & (b >= 1), a, -7), np.arange(1, 17), np.full(16, a[3])),
+        *(np.maximum(a, b), np.sqrt(b), np.floor(a), np.ceil(a)),
+        np.where((a > 0) & ~(b >= 1), a, -7),
     ]
-    np.testing.assert_allclose(out.reshape(12, 16), expected, rtol=1e-6, atol=1e-6)
-    vectors = [a, a, b, a + b, a - b, np.arange(16), np.ones(16), abs(a), -b]
-    np.testing.assert_allclose(sums, [v.sum() for v in vectors], rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(out.reshape(17, 16), expected, rtol=1e-6, atol=1e-6)
+    one = np.ones(16)
+    vectors = [a, b, a + b, a - b, np.arange(16), one, abs(a), -b, a, a, b, b, a, one, b, a]
+    totals = [a.sum(), a.min(), a.max(), *[v.sum() for v in vectors]]
+    np.testing.assert_allclose(sums, totals, rtol=1e-5, atol=1e-5)
     assert flags.tolist() == [False, True]
+
+
+@numba.njit
+def _columns(a, out2, out3, out4, whole, turned):
+    store2(out2, 0, load2(a, 0))
+    store2_whole(whole, 0, load2(a, 0))
+    x, y, z = load3(a, 0)
+    store3(out3, 0, (z, x, y))
+    store4(out4, 0, load4(a, 0))
+    prefetch(a, 64)
+    transpose(a, 1, 17, turned, 0, 16)
+
+
+def test_columns():
+    a = np.arange(300, dtype=f4)
+    out2, out3, out4 = np.zeros(32, f4), np.zeros(48, f4), np.zeros(64, f4)
+    whole, turned = np.zeros(32, np.int32), np.zeros(256, f4)
+    _columns(a, out2, out3, out4, whole, turned)
+    np.testing.assert_array_equal(out2, a[:32])
+    np.testing.assert_array_equal(whole, a[:32])
+    np.testing.assert_array_equal(out3.reshape(16, 3), a[:48].reshape(16, 3)[:, [2, 0, 1]])
+    np.testing.assert_array_equal(out4, a[:64])
+    rows = a[1 : 1 + 16 * 17].reshape(16, 17)[:, :16]
+    np.testing.assert_array_equal(turned.reshape(16, 16), rows.T)
+
+
+@numba.njit
+def _blocks(plane, image, plane_out, image_out, edge, direct):
+    height, width = plane.shape
+    for Y in range(0, height, 4):
+        for X in range(0, width, 4):
+            write_block(plane_out, Y, X, read_block(plane, Y, X, edge), edge)
+            write_block3(image_out, Y, X, read_block3(image, Y, X, edge), edge)
+    store_block(direct, 0, 8, load_block(plane, 0, width))
+    store_block3(direct, 32, 12, load_block3(image, 0, 3 * width))
+
+
+def test_blocks_of_images():
+    rng = np.random.default_rng(0)
+    for height, width in ((8, 12), (6, 5), (4, 7)):
+        plane, image = (rng.normal(size=(height, width, *c)).astype(f4) for c in ((), (3,)))
+        plane_out, image_out = np.zeros_like(plane), np.zeros_like(image)
+        direct = np.zeros(80, f4)
+        _blocks(plane, image, plane_out, image_out, np.zeros(48, f4), direct)
+        np.testing.assert_array_equal(plane_out, plane)
+        np.testing.assert_array_equal(image_out, image)
+        np.testing.assert_array_equal(direct[:32].reshape(4, 8)[:, :4], plane[:4, :4])
+        np.testing.assert_array_equal(direct[32:].reshape(4, 4, 3), image[:4, :4])
+
+
+@numba.njit
+def _masks(first, end):
+    return masks_of_rows(vload(first, 0), vload(end, 0))
+
+
+@numba.njit
+def _in_image(width, height):
+    blocks, pixels = blocks_in_image(0, 0, width, height), 0
+    out = np.zeros(16, f4)
+    for block in range(BLOCKS):
+        vstore(out, 0, select(inside_image(block, 0, 0, width, height), splat(f4(1)), f4(0)))
+        pixels += int(out.sum())
+    return blocks, pixels, lowest_block(blocks)
+
+
+def test_masks_of_blocks():
+    rng = np.random.default_rng(0)
+    for _ in range(50):
+        first, end = rng.integers(0, 9, 16), rng.integers(0, 9, 16)
+        expected = [0, 0]
+        for row in range(16):
+            for column in range(first[row], end[row]):
+                expected[row // 8] |= 1 << (row % 8 * 8 + column)
+        found = [m & (2**64 - 1) for m in _masks(first.astype(f4), end.astype(f4))]
+        assert found == expected
+    for width, height in ((32, 32), (40, 3), (1, 1), (30, 29)):
+        blocks, pixels, lowest_one = _in_image(width, height)
+        w, h = min(width, 32), min(height, 32)
+        assert pixels == w * h
+        assert lowest_one == 0
+        assert (blocks & (2**64 - 1)).bit_count() == -(-w // 4) * -(-h // 4)
+
+
+@numba.njit
+def _count(counter):
+    return next_of(counter)
+
+
+def test_counting_up():
+    counter = np.zeros(1, np.int64)
+    assert [_count(counter) for _ in range(3)] == [0, 1, 2]
+    assert counter[0] == 3
+
+
+@numba.njit
+def _exp_of(x, out):
+    for i in range(0, len(x), 16):
+        vstore(out, i, exp(vload(x, i)))
+
+
+@numba.njit
+def _log2_of(x, out):
+    for i in range(0, len(x), 16):
+        vstore(out, i, log2(vload(x, i)))
+
+
+def test_exp_and_log2():
+    x = np.linspace(-86.9, 86.9, 16 * 4000).astype(f4)
+    out = np.empty_like(x)
+    _exp_of(x, out)
+    assert np.abs(out / np.exp(x.astype(np.float64)) - 1).max() < 4e-7
+    extreme = np.array([-np.inf, -1e30, -88, 88, 1e30, np.inf, *[0.0] * 10], f4)
+    _exp_of(extreme, out)
+    assert (out[:16] > 0).all()
+    assert np.isfinite(out[:16]).all()
+    x = np.exp(np.linspace(-86, 86, 16 * 4000)).astype(f4)
+    x[:32] = np.linspace(0.99, 1.01, 32)
+    _log2_of(x, out)
+    exact = np.log2(x.astype(np.float64))
+    assert (np.abs(out - exact) / np.maximum(1, np.abs(exact))).max() < 2e-7
 
 
 @numba.njit
@@ -94,7 +261,7 @@ def test_alignment():
         assert length == size
 
 
-def test_width_is_that_of_a_tile():
-    from ops.rendering.cpu.binning import TILE
+def test_a_vector_is_a_block():
+    from ops.rendering.cpu.tiles import BLOCK
 
-    assert simd.LANES == TILE
+    assert LANES == BLOCK * BLOCK

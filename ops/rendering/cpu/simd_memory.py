@@ -1,0 +1,343 @@
+"""Vectors to and from memory: neighbours, interleaved columns, rows turned into columns.
+
+All indices are flat, into C-contiguous arrays.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from ops.rendering.cpu.jit import helper
+from ops.rendering.cpu.simd import F32, LANES, VF, VI, broadcast, f32x16, vector_intrinsic
+
+_I64 = ir.IntType(64)
+
+
+def _element(context: Any, builder: Any, kind: Any, array: Any, index: Any, index_kind: Any) -> Any:
+    """The address of one element."""
+    data = context.make_array(kind)(context, builder, array).data
+    at = context.cast(builder, index, index_kind, types.intp)
+    return builder.gep(data, [at])
+
+
+def _load(builder: Any, address: Any) -> Any:
+    value = builder.load(builder.bitcast(address, ir.PointerType(VF)))
+    value.align = 4
+    return value
+
+
+def _store(builder: Any, value: Any, address: Any) -> None:
+    pointer = builder.bitcast(address, ir.PointerType(value.type))
+    builder.store(value, pointer).align = 4
+
+
+def _offset(builder: Any, address: Any, elements: int) -> Any:
+    return builder.gep(address, [ir.Constant(_I64, elements)])
+
+
+@vector_intrinsic
+def vload(typingctx: Any, array: Any, index: Any) -> Any:
+    """Sixteen neighbours of a float32 array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        return _load(
+            builder, _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        )
+
+    return f32x16(array, index), codegen
+
+
+@vector_intrinsic
+def vfill(typingctx: Any, array: Any, index: Any) -> Any:
+    """One number of a float32 array in all lanes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        value = builder.load(
+            _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        )
+        return broadcast(context, builder, value, types.float32)
+
+    return f32x16(array, index), codegen
+
+
+@vector_intrinsic
+def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Writes sixteen neighbours of a float32 array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        _store(builder, arguments[2], address)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), codegen
+
+
+def _gathered(builder: Any, vectors: list[Any], positions: list[int]) -> Any:
+    """The elements at ``positions`` (at most sixteen) of vectors laid end to end."""
+    found = ir.Constant(VF, ir.Undefined)
+    for number, vector in enumerate(vectors):
+        mine = {lane: p % LANES for lane, p in enumerate(positions) if p // LANES == number}
+        if mine:
+            wanted = [LANES + mine[lane] if lane in mine else lane for lane in range(LANES)]
+            found = builder.shuffle_vector(found, vector, ir.Constant(VI, wanted))
+    if len(positions) == LANES:
+        return found
+    shorter = ir.VectorType(ir.IntType(32), len(positions))
+    first = ir.Constant(shorter, list(range(len(positions))))
+    return builder.shuffle_vector(found, found, first)
+
+
+def _column_loader(count: int) -> Any:
+    @vector_intrinsic
+    def load(typingctx: Any, array: Any, index: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            vectors = [_load(builder, _offset(builder, start, LANES * v)) for v in range(count)]
+            columns = [
+                _gathered(builder, vectors, [count * lane + c for lane in range(LANES)])
+                for c in range(count)
+            ]
+            return context.make_tuple(builder, signature.return_type, columns)
+
+        return types.UniTuple(f32x16, count)(array, index), codegen
+
+    return load
+
+
+load2 = _column_loader(2)
+"""The two columns of sixteen rows of an array [N, 2]."""
+load3 = _column_loader(3)
+"""The three columns of sixteen rows of an array [N, 3]."""
+load4 = _column_loader(4)
+"""The four columns of sixteen rows of an array [N, 4]."""
+
+
+def _column_storer(count: int, *, whole: bool = False) -> Any:
+    @vector_intrinsic
+    def store(typingctx: Any, array: Any, index: Any, columns: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            vectors = [builder.extract_value(arguments[2], c) for c in range(count)]
+            for v in range(count):
+                places = range(LANES * v, LANES * (v + 1))
+                row = _gathered(
+                    builder, vectors, [LANES * (p % count) + p // count for p in places]
+                )
+                if whole:
+                    row = builder.fptosi(row, VI)
+                _store(builder, row, _offset(builder, start, LANES * v))
+            return context.get_dummy_value()
+
+        return types.void(array, index, columns), codegen
+
+    return store
+
+
+store2 = _column_storer(2)
+"""Writes two columns of sixteen rows of an array [N, 2]; takes a tuple of vectors."""
+store3 = _column_storer(3)
+"""Writes three columns of sixteen rows of an array [N, 3]."""
+store4 = _column_storer(4)
+"""Writes four columns of sixteen rows of an array [N, 4]."""
+store2_whole = _column_storer(2, whole=True)
+"""Writes two columns of whole numbers of an int32 array [N, 2]."""
+
+
+_QUAD = 4
+
+
+def _block_loader(count: int) -> Any:
+    @vector_intrinsic
+    def load(typingctx: Any, array: Any, index: Any, stride: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            step = context.cast(builder, arguments[2], kinds[2], types.intp)
+            quads = []
+            for row in range(_QUAD):
+                begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
+                for q in range(count):
+                    pointer = builder.bitcast(
+                        _offset(builder, begin, _QUAD * q),
+                        ir.PointerType(ir.VectorType(F32, _QUAD)),
+                    )
+                    quad = builder.load(pointer)
+                    quad.align = 4
+                    quads.append(quad)
+            joined = [_joined(builder, quads[v : v + _QUAD]) for v in range(0, len(quads), _QUAD)]
+            columns = [
+                _gathered(builder, joined, [count * lane + c for lane in range(LANES)])
+                for c in range(count)
+            ]
+            return context.make_tuple(builder, signature.return_type, columns)
+
+        return types.UniTuple(f32x16, count)(array, index, stride), codegen
+
+    return load
+
+
+def _joined(builder: Any, quads: list[Any]) -> Any:
+    """Four vectors of four, end to end."""
+    eight = ir.Constant(ir.VectorType(ir.IntType(32), 8), list(range(8)))
+    low, high = (builder.shuffle_vector(quads[i], quads[i + 1], eight) for i in (0, 2))
+    return builder.shuffle_vector(low, high, ir.Constant(VI, list(range(LANES))))
+
+
+def _block_storer(count: int) -> Any:
+    @vector_intrinsic
+    def store(typingctx: Any, array: Any, index: Any, stride: Any, columns: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            step = context.cast(builder, arguments[2], kinds[2], types.intp)
+            vectors = [builder.extract_value(arguments[3], c) for c in range(count)]
+            for row in range(_QUAD):
+                begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
+                for q in range(count):
+                    places = range(_QUAD * (count * row + q), _QUAD * (count * row + q + 1))
+                    quad = _gathered(
+                        builder, vectors, [LANES * (p % count) + p // count for p in places]
+                    )
+                    _store(builder, quad, _offset(builder, begin, _QUAD * q))
+            return context.get_dummy_value()
+
+        return types.void(array, index, stride, columns), codegen
+
+    return store
+
+
+load_block = _block_loader(1)
+"""4 x 4 numbers of an image [H, W], row by row; index of the first, length of an image row."""
+load_block3 = _block_loader(3)
+"""4 x 4 pixels of an image [H, W, 3]; index of the first number, numbers in an image row."""
+store_block = _block_storer(1)
+"""Writes 4 x 4 numbers of an image [H, W]; takes a tuple of one vector."""
+store_block3 = _block_storer(3)
+"""Writes 4 x 4 pixels of an image [H, W, 3]; takes a tuple of three vectors."""
+
+
+@vector_intrinsic
+def transpose(
+    typingctx: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, target_stride: Any
+) -> Any:
+    """Turns 16 x 16 numbers around: sixteen rows, ``stride`` apart, become sixteen columns."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+
+        def rows(array: int) -> list[Any]:
+            start = _element(
+                context, builder, kinds[array], arguments[array], arguments[array + 1],
+                kinds[array + 1],
+            )  # fmt: skip
+            step = context.cast(builder, arguments[array + 2], kinds[array + 2], types.intp)
+            return [
+                builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
+            ]
+
+        vectors = [_load(builder, row) for row in rows(0)]
+        for step in (1, 2, 4, 8):
+            # Exchange the off-diagonal halves of every 2 step x 2 step square.
+            low = [lane if not lane & step else LANES + lane - step for lane in range(LANES)]
+            high = [lane + step if not lane & step else LANES + lane for lane in range(LANES)]
+            for r in range(LANES):
+                if not r & step:
+                    a, b = vectors[r], vectors[r + step]
+                    vectors[r] = builder.shuffle_vector(a, b, ir.Constant(VI, low))
+                    vectors[r + step] = builder.shuffle_vector(a, b, ir.Constant(VI, high))
+        for vector, row in zip(vectors, rows(3), strict=True):
+            _store(builder, vector, row)
+        return context.get_dummy_value()
+
+    return types.void(source, at, stride, target, to, target_stride), codegen
+
+
+def _lane_sums(builder: Any, vectors: list[Any]) -> Any:
+    """2, 4, 8 or 16 vectors to one that holds their sums, repeated where there is room.
+
+    Every step adds neighbouring lanes of two vectors and keeps them in one, so that sixteen sums
+    cost little more than four sums of one vector each.
+    """
+    even = ir.Constant(VI, list(range(0, 2 * LANES, 2)))  # of two vectors, end to end
+    odd = ir.Constant(VI, list(range(1, 2 * LANES, 2)))
+    level, lanes = vectors, LANES
+    while lanes > 1:
+        level = [*level, level[-1]] if len(level) % 2 else level
+        level = [
+            builder.fadd(builder.shuffle_vector(a, b, even), builder.shuffle_vector(a, b, odd))
+            for a, b in zip(level[::2], level[1::2], strict=True)
+        ]
+        lanes //= 2
+    [sums] = level
+    return sums
+
+
+def _sum_storer(count: int) -> Any:
+    @vector_intrinsic
+    def store(typingctx: Any, array: Any, index: Any, vectors: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            kinds = signature.args
+            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            given = [builder.extract_value(arguments[2], v) for v in range(count)]
+            sums = _lane_sums(builder, given)
+            if count < LANES:
+                first = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
+                sums = builder.shuffle_vector(sums, sums, first)
+            _store(builder, sums, start)
+            return context.get_dummy_value()
+
+        return types.void(array, index, vectors), codegen
+
+    return store
+
+
+sum16 = _sum_storer(16)
+"""Writes the lane sums of a tuple of sixteen vectors to sixteen neighbours."""
+
+
+@helper
+def aligned_empty(size: int) -> Any:
+    """An uninitialised float32 array that starts at a cache line, so that no vector spans two."""
+    raw = np.empty(size + LANES, np.float32)
+    past = (raw.ctypes.data // 4) % LANES
+    start = (LANES - past) % LANES
+    return raw[start : start + size]
+
+
+@vector_intrinsic
+def next_of(typingctx: Any, counter: Any) -> Any:
+    """Takes the next number of an int64 array [1] that several threads count up."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        return builder.atomic_rmw("add", data, ir.Constant(_I64, 1), "monotonic")
+
+    return types.int64(counter), codegen
+
+
+@vector_intrinsic
+def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
+    """Asks for the cache line of an element, which is going to be read soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        pointer = builder.bitcast(address, ir.PointerType(ir.IntType(8)))
+        whole = ir.IntType(32)
+        kind = ir.FunctionType(ir.VoidType(), [pointer.type, whole, whole, whole])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        read, keep, data = (ir.Constant(whole, value) for value in (0, 3, 1))
+        builder.call(function, [pointer, read, keep, data])
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen

@@ -1,0 +1,148 @@
+"""How an image is cut: tiles of 32 x 32 pixels, in blocks of 4 x 4 that are one vector each.
+
+A square block wastes fewer lanes on a round Gaussian than a row of sixteen pixels does. Which of
+the 64 blocks of a tile a Gaussian reaches is one 64-bit mask: block ``b`` is column ``b % 8`` and
+row ``b // 8``, lane ``l`` of a block column ``l % 4`` and row ``l // 4``. While a tile is worked
+on, what is known per pixel lies block after block, one vector per quantity.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+
+from ops.rendering.cpu.jit import helper
+from ops.rendering.cpu.simd import LANES, VI, both, gt, vector_intrinsic
+from ops.rendering.cpu.simd_memory import (
+    load_block,
+    load_block3,
+    store3,
+    store_block,
+    store_block3,
+    vload,
+    vstore,
+)
+
+_f = np.float32
+TILE = 32  # pixels
+BLOCK = 4  # pixels
+ACROSS = TILE // BLOCK  # blocks in a row of a tile
+BLOCKS = ACROSS * ACROSS
+ALL_BLOCKS = -1  # a mask of 64 ones
+
+# Where blocks begin, and lanes within a block, in pixels.
+BLOCK_X = np.array([BLOCK * (b % ACROSS) for b in range(BLOCKS)], np.float32)
+BLOCK_Y = np.array([BLOCK * (b // ACROSS) for b in range(BLOCKS)], np.float32)
+LANE_X = np.array([lane % BLOCK for lane in range(LANES)], np.float32)
+LANE_Y = np.array([lane // BLOCK for lane in range(LANES)], np.float32)
+
+
+@vector_intrinsic
+def lowest_block(typingctx: Any, mask: Any) -> Any:
+    """The number of the lowest block in a mask that is not 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.IntType(64)
+        kind = ir.FunctionType(whole, [whole, ir.IntType(1)])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.cttz.i64")
+        return builder.call(function, [arguments[0], ir.Constant(ir.IntType(1), 1)])
+
+    return types.int64(mask), codegen
+
+
+@vector_intrinsic
+def masks_of_rows(typingctx: Any, first: Any, end: Any) -> Any:
+    """Two masks of blocks from the column interval [first, end) of each of sixteen block rows.
+
+    Intervals are whole numbers from 0 to 8; those that end before they begin are empty.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        def ones_below(columns: Any) -> Any:
+            one = ir.Constant(VI, [1] * LANES)
+            return builder.shl(one, builder.fptosi(columns, VI))
+
+        low, high = arguments
+        empty = builder.fcmp_ordered(">", low, high)
+        bits = builder.sub(ones_below(builder.select(empty, low, high)), ones_below(low))
+        rows = builder.trunc(bits, ir.VectorType(ir.IntType(8), LANES))
+        pair = builder.bitcast(rows, ir.VectorType(ir.IntType(64), 2))
+        masks = [builder.extract_element(pair, ir.Constant(ir.IntType(32), i)) for i in (0, 1)]
+        return context.make_tuple(builder, signature.return_type, masks)
+
+    return types.UniTuple(types.int64, 2)(first, end), codegen
+
+
+@helper
+def inside_image(block: int, tile_x: int, tile_y: int, width: int, height: int) -> Any:
+    """Which pixels of a block of the tile at (tile_x, tile_y) pixels the image has."""
+    columns = _f(width - tile_x) - BLOCK_X[block]
+    rows = _f(height - tile_y) - BLOCK_Y[block]
+    return both(gt(columns, vload(LANE_X, 0)), gt(rows, vload(LANE_Y, 0)))
+
+
+@helper
+def blocks_in_image(tile_x: int, tile_y: int, width: int, height: int) -> int:
+    """The mask of the blocks of a tile that have any pixel of the image."""
+    mask = 0
+    across = min((width - tile_x + BLOCK - 1) // BLOCK, ACROSS)
+    for row in range(min((height - tile_y + BLOCK - 1) // BLOCK, ACROSS)):
+        mask |= ((1 << across) - 1) << (ACROSS * row)
+    return mask
+
+
+@helper
+def read_block(image: Any, Y: int, X: int, edge: Any) -> Any:
+    """4 x 4 pixels of an image [H, W] from pixel (Y, X), 0 beyond its border; edge is scratch."""
+    height, width = image.shape
+    if height >= Y + BLOCK and width >= X + BLOCK:
+        return load_block(image, Y * width + X, width)[0]
+    for lane in range(LANES):
+        y, x = Y + lane // BLOCK, X + lane % BLOCK
+        edge[lane] = image[y, x] if y < height and x < width else _f(0)
+    return vload(edge, 0)
+
+
+@helper
+def read_block3(image: Any, Y: int, X: int, edge: Any) -> Any:
+    """As :func:`read_block` of an image [H, W, 3], a vector per channel."""
+    height, width = image.shape[0], image.shape[1]
+    if height >= Y + BLOCK and width >= X + BLOCK:
+        return load_block3(image, 3 * (Y * width + X), 3 * width)
+    for lane in range(LANES):
+        y, x = Y + lane // BLOCK, X + lane % BLOCK
+        for k in range(3):
+            there = y < height and x < width
+            edge[k * LANES + lane] = image[y, x, k] if there else _f(0)
+    return vload(edge, 0), vload(edge, LANES), vload(edge, 2 * LANES)
+
+
+@helper
+def write_block(image: Any, Y: int, X: int, value: Any, edge: Any) -> None:
+    """4 x 4 pixels of an image [H, W] from pixel (Y, X), as far as the image goes."""
+    height, width = image.shape
+    if height >= Y + BLOCK and width >= X + BLOCK:
+        store_block(image, Y * width + X, width, (value,))
+        return
+    vstore(edge, 0, value)
+    for y in range(Y, min(Y + BLOCK, height)):
+        for x in range(X, min(X + BLOCK, width)):
+            image[y, x] = edge[(y - Y) * BLOCK + x - X]
+
+
+@helper
+def write_block3(image: Any, Y: int, X: int, values: Any, edge: Any) -> None:
+    """As :func:`write_block` for an image [H, W, 3] and a vector per channel."""
+    height, width = image.shape[0], image.shape[1]
+    if height >= Y + BLOCK and width >= X + BLOCK:
+        store_block3(image, 3 * (Y * width + X), 3 * width, values)
+        return
+    store3(edge, 0, values)
+    for y in range(Y, min(Y + BLOCK, height)):
+        for x in range(X, min(X + BLOCK, width)):
+            for k in range(3):
+                image[y, x, k] = edge[((y - Y) * BLOCK + x - X) * 3 + k]
