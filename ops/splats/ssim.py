@@ -4,9 +4,8 @@ SSIM as 3DGS trains with it (Wang et al. 2004; Kerbl et al. 2023): an 11 x 11 Ga
 standard deviation 1.5, zeros outside the image, the mean over pixels and channels.
 
 Images are rows of interleaved colour, so a horizontal blur is a sum over every ``channels``-th
-value and every loop below runs over one contiguous row, which LLVM vectorises. A row's result
-does not depend on which thread computes it, and sums over rows are taken in order: the same bytes
-for any number of threads.
+value, and sixteen values are worked on at once. A row's result does not depend on which thread
+computes it, and sums over rows are taken in order: the same bytes for any number of threads.
 """
 
 from __future__ import annotations
@@ -18,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.rendering.cpu.jit import helper, kernel, run, threads
+from ops.rendering.cpu.jit import aligned, helper, kernel, run, threads, workspace
+from ops.rendering.cpu.simd import LANES, fma, gt, select, splat, vabs
+from ops.rendering.cpu.simd_memory import vload, vstore
 
 RADIUS = 5
 TAPS = 2 * RADIUS + 1
@@ -64,17 +65,20 @@ def compare(
     counted = float(weights.sum(dtype=np.float64)) * channels
     if counted == 0:
         return Similarity(0.0, 0.0, 1.0, np.zeros_like(image))
-    shape = (height, width * channels)
-    planes, adjoints, spread = _workspace(shape)
-    gradient = np.empty(shape, np.float32)
+    length = width * channels
+    planes, adjoints, spread = _workspace(height, length)
+    gradient = np.empty((height, length), np.float32)
     sums = np.zeros((3, height))
     image, target, weights = (np.ascontiguousarray(v) for v in (image, target, weights))
     parts = min(threads(), height)
-    run(parts, _moments, image.reshape(shape), target.reshape(shape), weights, planes, spread, sums)
-    run(parts, _similarity, planes, spread, channels, adjoints, sums)
+    flat = (image.reshape(height, length), target.reshape(height, length))
+    run(parts, _moments, *flat, weights, planes, spread, sums)
+    lines = workspace(parts, _LINES * _line_length(spread.shape[1], channels))
+    run(parts, _similarity, lines, planes, spread, channels, adjoints, sums)
     slope_l1 = np.float32((1 - ssim_weight) / counted)
     slope_ssim = np.float32(-ssim_weight / counted)
-    run(parts, _gradient, planes, adjoints, spread, channels, slope_l1, slope_ssim, gradient)
+    slopes = (slope_l1, slope_ssim)
+    run(parts, _gradient, lines, planes, adjoints, spread, channels, *slopes, gradient)
     # cumsum adds in order, whatever the length; sum does not promise to.
     l1, mse, ssim = (float(np.cumsum(rows)[-1]) / counted for rows in sums)
     return Similarity(l1, mse, ssim, gradient.reshape(height, width, channels))
@@ -83,19 +87,19 @@ def compare(
 _kept = threading.local()
 
 
-def _workspace(shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
-    """Images with five rows of zeros above and below, and one without.
+def _workspace(height: int, length: int) -> tuple[Floats, Floats, Floats]:
+    """Rows of whole vectors, 0 behind the image: four and three planes with five more rows of
+    zeros above and below, and one without.
 
     Each thread keeps those of the last shape: fresh memory costs as much as the kernels do.
     """
-    if getattr(_kept, "shape", None) != shape:
-        height, length = shape
-        _kept.arrays = (
-            np.zeros((4, height + 2 * RADIUS, length), np.float32),
-            np.zeros((3, height + 2 * RADIUS, length), np.float32),
-            np.zeros(shape, np.float32),
-        )
-        _kept.shape = shape
+    if getattr(_kept, "shape", None) != (height, length):
+        whole = -(-length // LANES) * LANES
+        rows = height + 2 * RADIUS
+        _kept.arrays = (aligned(4, rows, whole), aligned(3, rows, whole), aligned(height, whole))
+        for array in _kept.arrays:
+            array.fill(0)
+        _kept.shape = (height, length)
     arrays: tuple[Floats, Floats, Floats] = _kept.arrays
     return arrays
 
@@ -103,49 +107,55 @@ def _workspace(shape: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
 _G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(g) for g in window()[: RADIUS + 1])
 _C1, _C2 = np.float32(C1), np.float32(C2)
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
-_LANES = 16
+_LINES = 5  # rows that a part works in
 
 
 @helper
-def _blur_columns(plane: Any, y: Any, out: Any) -> None:
-    """Blur rows y .. y + 10 of a padded plane into one; the window is symmetric."""
-    r0, r1, r2, r3 = plane[y], plane[y + 1], plane[y + 2], plane[y + 3]
-    r4, r5, r6, r7 = plane[y + 4], plane[y + 5], plane[y + 6], plane[y + 7]
-    r8, r9, r10 = plane[y + 8], plane[y + 9], plane[y + 10]
-    # Two loops, because LLVM vectorises none that has more than eight pointers to compare.
-    for i in range(len(out)):
-        out[i] = _G0 * (r0[i] + r10[i]) + _G1 * (r1[i] + r9[i]) + _G2 * (r2[i] + r8[i])
-    for i in range(len(out)):
-        out[i] += _G3 * (r3[i] + r7[i]) + _G4 * (r4[i] + r6[i]) + _G5 * r5[i]
+def _margin(channels: int) -> int:
+    """Zeros on both sides of a line, which a window reaches into: whole vectors."""
+    return (RADIUS * channels + LANES - 1) // LANES * LANES
+
+
+def _line_length(length: int, channels: int) -> int:
+    return length + 2 * -(-RADIUS * channels // LANES) * LANES
 
 
 @helper
-def _blur_row(row: Any, step: Any, out: Any) -> None:
-    """Blur a row that has ``5 step`` zeros on both sides over every ``step``-th value."""
-    n = len(out)
-    r0, r1, r2, r3 = row[:n], row[step : n + step], row[2 * step :], row[3 * step :]
-    r4, r5, r6, r7 = row[4 * step :], row[5 * step :], row[6 * step :], row[7 * step :]
-    r8, r9, r10 = row[8 * step :], row[9 * step :], row[10 * step :]
-    for i in range(n):
-        out[i] = _G0 * (r0[i] + r10[i]) + _G1 * (r1[i] + r9[i]) + _G2 * (r2[i] + r8[i])
-    for i in range(n):
-        out[i] += _G3 * (r3[i] + r7[i]) + _G4 * (r4[i] + r6[i]) + _G5 * r5[i]
+def _window(array: Any, at: Any, step: Any) -> Any:
+    """The window over the values at, at + step, ..., at + 10 step; it is symmetric."""
+    total = (vload(array, at) + vload(array, at + 10 * step)) * _G0
+    total = fma(vload(array, at + step) + vload(array, at + 9 * step), _G1, total)
+    total = fma(vload(array, at + 2 * step) + vload(array, at + 8 * step), _G2, total)
+    total = fma(vload(array, at + 3 * step) + vload(array, at + 7 * step), _G3, total)
+    total = fma(vload(array, at + 4 * step) + vload(array, at + 6 * step), _G4, total)
+    return fma(vload(array, at + 5 * step), _G5, total)
 
 
 @helper
-def _total(row: Any) -> Any:
-    """The sum of a row in float64, in an order that does not stand in the way of vectors."""
-    lanes = np.zeros(_LANES)
-    whole = len(row) // _LANES
-    for block in range(whole):
-        piece = row[block * _LANES : (block + 1) * _LANES]
-        for lane in range(_LANES):
-            lanes[lane] += np.float64(piece[lane])
+def _blur(plane: Any, y: Any, channels: Any, lines: Any, line: Any, to: Any) -> None:
+    """Blur row y of a padded plane into the line at ``to``, by way of the one at ``line``."""
+    length = plane.shape[1]
+    margin = _margin(channels)
+    for i in range(0, length, LANES):
+        vstore(lines, line + margin + i, _window(plane, y * length + i, length))
+    start = line + margin - RADIUS * channels
+    for i in range(0, length, LANES):
+        vstore(lines, to + margin + i, _window(lines, start + i, channels))
+
+
+@helper
+def _clear(lines: Any) -> None:
+    for i in range(0, len(lines), LANES):
+        vstore(lines, i, splat(_ZERO))
+
+
+@helper
+def _total(a: Any, edge: Any) -> Any:
+    """The sum of the lanes in float64, in order."""
+    vstore(edge, 0, a)
     total = 0.0
-    for lane in range(_LANES):
-        total += lanes[lane]
-    for i in range(whole * _LANES, len(row)):
-        total += np.float64(row[i])
+    for lane in range(LANES):
+        total += np.float64(edge[lane])
     return total
 
 
@@ -153,6 +163,7 @@ def _total(row: Any) -> Any:
     "void(int64, int64, float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1],"
     " float32[:,::1], float64[:,::1])",
     scalar_maths=True,
+    allocates=True,
 )
 def _moments(
     part: Any,
@@ -166,37 +177,55 @@ def _moments(
 ) -> None:
     """x, y, x^2 + y^2 and xy with what does not count set to 0, weights per value, L1 and MSE."""
     height, n = image.shape
-    channels = n // weights.shape[1]
-    error = np.empty(n, np.float32)
+    width = weights.shape[1]
+    channels = n // width
+    edge = np.empty(3 * LANES, np.float32)
+    planes0, planes1 = planes[0], planes[1]
+    planes2, planes3 = planes[2], planes[3]
+    whole = spread.shape[1]
     for y in range(height * part // parts, height * (part + 1) // parts):
-        w = spread[y]
-        for x in range(weights.shape[1]):
+        for x in range(width):
+            w = weights[y, x]
             for c in range(channels):
-                w[x * channels + c] = weights[y, x]
-        a, b = image[y], target[y]
-        x0, y0 = planes[0, y + RADIUS], planes[1, y + RADIUS]
-        squares, product = planes[2, y + RADIUS], planes[3, y + RADIUS]
-        for i in range(n):
+                spread[y, x * channels + c] = w
+        l1, squares = splat(_ZERO), splat(_ZERO)
+        for i in range(0, whole, LANES):
+            if i + LANES <= n:
+                a, b = vload(image, y * n + i), vload(target, y * n + i)
+            else:
+                for k in range(LANES):
+                    edge[k] = image[y, i + k] if i + k < n else _ZERO
+                    edge[LANES + k] = target[y, i + k] if i + k < n else _ZERO
+                a, b = vload(edge, 0), vload(edge, LANES)
             # Chosen, not multiplied: a value that does not count may be NaN.
-            x0[i] = a[i] if w[i] > _ZERO else _ZERO
-            y0[i] = b[i] if w[i] > _ZERO else _ZERO
-        for i in range(n):
-            squares[i] = x0[i] * x0[i] + y0[i] * y0[i]
-            product[i] = x0[i] * y0[i]
-        for i in range(n):
-            error[i] = abs(x0[i] - y0[i])
-        sums[0, y] = _total(error)
-        for i in range(n):
-            error[i] *= error[i]
-        sums[1, y] = _total(error)
+            counts = gt(vload(spread, y * whole + i), _ZERO)
+            a, b = select(counts, a, _ZERO), select(counts, b, _ZERO)
+            o = (y + RADIUS) * whole + i
+            vstore(planes0, o, a)
+            vstore(planes1, o, b)
+            vstore(planes2, o, a * a + b * b)
+            vstore(planes3, o, a * b)
+            difference = a - b
+            l1 = l1 + vabs(difference)
+            squares = squares + difference * difference
+        sums[0, y] = _total(l1, edge)
+        sums[1, y] = _total(squares, edge)
 
 
 @kernel(
-    "void(int64, int64, float32[:,:,::1], float32[:,::1], int64, float32[:,:,::1], float64[:,::1])",
+    "void(int64, int64, float32[:,::1], float32[:,:,::1], float32[:,::1], int64, float32[:,:,::1],"
+    " float64[:,::1])",
     scalar_maths=True,
 )
 def _similarity(
-    part: Any, parts: Any, planes: Any, spread: Any, channels: Any, adjoints: Any, sums: Any
+    part: Any,
+    parts: Any,
+    space: Any,
+    planes: Any,
+    spread: Any,
+    channels: Any,
+    adjoints: Any,
+    sums: Any,
 ) -> None:
     """The sum of SSIM, and its derivatives by the three blurs that depend on x.
 
@@ -205,43 +234,44 @@ def _similarity(
     B2 = q - m^2 - n^2 + C2.
     """
     height, length = spread.shape
-    pad = RADIUS * channels
-    scratch = np.zeros((5, length + 2 * pad), np.float32)
-    column = scratch[4]
-    m, n = scratch[0, pad : pad + length], scratch[1, pad : pad + length]
-    q, p = scratch[2, pad : pad + length], scratch[3, pad : pad + length]
+    margin = _margin(channels)
+    size = length + 2 * margin
+    lines = space[part]
+    _clear(lines)
+    by0, by1, by2 = adjoints[0], adjoints[1], adjoints[2]
     for y in range(height * part // parts, height * (part + 1) // parts):
         for k in range(4):
-            _blur_columns(planes[k], y, column[pad : pad + length])
-            _blur_row(column, channels, scratch[k, pad : pad + length])
-        w = spread[y]
-        for i in range(length):
-            mn, mm = m[i] * n[i], m[i] * m[i] + n[i] * n[i]
-            A1, A2 = _TWO * mn + _C1, _TWO * (p[i] - mn) + _C2
-            B1, B2 = mm + _C1, q[i] - mm + _C2
-            inverse = w[i] / (B1 * B2)
+            _blur(planes[k], y, channels, lines, 4 * size, k * size)
+        total = splat(_ZERO)
+        for i in range(0, length, LANES):
+            o = margin + i
+            m, n = vload(lines, o), vload(lines, size + o)
+            q, p = vload(lines, 2 * size + o), vload(lines, 3 * size + o)
+            mn, mm = m * n, m * m + n * n
+            A1, A2 = mn * _TWO + _C1, (p - mn) * _TWO + _C2
+            B1, B2 = mm + _C1, q - mm + _C2
+            inverse = vload(spread, y * length + i) / (B1 * B2)
             ssim = A1 * A2 * inverse
-            by_q = -ssim / B2
-            by_p = _TWO * A1 * inverse
-            by_m = _TWO * n[i] * A2 * inverse - _TWO * m[i] * ssim / B1
-            m[i] = by_m - _TWO * m[i] * by_q - n[i] * by_p
-            q[i] = by_q
-            p[i] = by_p
-            n[i] = ssim
-        adjoints[0, y + RADIUS, :] = m
-        adjoints[1, y + RADIUS, :] = q
-        adjoints[2, y + RADIUS, :] = p
-        sums[2, y] = _total(n)
+            by_q = _ZERO - ssim / B2
+            by_p = A1 * inverse * _TWO
+            by_m = (n * A2 * inverse - m * ssim / B1) * _TWO
+            o = (y + RADIUS) * length + i
+            vstore(by0, o, by_m - m * by_q * _TWO - n * by_p)
+            vstore(by1, o, by_q)
+            vstore(by2, o, by_p)
+            total = total + ssim
+        sums[2, y] = _total(total, lines[4 * size + margin :])
 
 
 @kernel(
-    "void(int64, int64, float32[:,:,::1], float32[:,:,::1], float32[:,::1], int64, float32,"
-    " float32, float32[:,::1])",
+    "void(int64, int64, float32[:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], int64,"
+    " float32, float32, float32[:,::1])",
     scalar_maths=True,
 )
 def _gradient(
     part: Any,
     parts: Any,
+    space: Any,
     planes: Any,
     adjoints: Any,
     spread: Any,
@@ -252,19 +282,27 @@ def _gradient(
 ) -> None:
     """The loss's gradient by x: the window is symmetric, so its adjoint is itself."""
     height, length = spread.shape
-    pad = RADIUS * channels
-    scratch = np.zeros((4, length + 2 * pad), np.float32)
-    column = scratch[3]
-    by_m, by_q = scratch[0, pad : pad + length], scratch[1, pad : pad + length]
-    by_p = scratch[2, pad : pad + length]
+    n = gradient.shape[1]
+    margin = _margin(channels)
+    size = length + 2 * margin
+    lines = space[part]
+    _clear(lines)
+    planes0, planes1 = planes[0], planes[1]
+    one, minus = splat(_ONE), splat(-_ONE)
     for y in range(height * part // parts, height * (part + 1) // parts):
         for k in range(3):
-            _blur_columns(adjoints[k], y, column[pad : pad + length])
-            _blur_row(column, channels, scratch[k, pad : pad + length])
-        w = spread[y]
-        a, b, out = planes[0, y + RADIUS], planes[1, y + RADIUS], gradient[y]
-        for i in range(length):
-            d = a[i] - b[i]
-            sign = _ONE if d > _ZERO else (-_ONE if d < _ZERO else _ZERO)
-            by_ssim = by_m[i] + _TWO * a[i] * by_q[i] + b[i] * by_p[i]
-            out[i] = (slope_ssim * by_ssim + slope_l1 * sign) * w[i]
+            _blur(adjoints[k], y, channels, lines, 4 * size, k * size)
+        for i in range(0, length, LANES):
+            o = margin + i
+            a = vload(planes0, (y + RADIUS) * length + i)
+            b = vload(planes1, (y + RADIUS) * length + i)
+            sign = select(gt(a, b), one, select(gt(b, a), minus, _ZERO))
+            by_ssim = vload(lines, o) + a * vload(lines, size + o) * _TWO
+            by_ssim = by_ssim + b * vload(lines, 2 * size + o)
+            value = (by_ssim * slope_ssim + sign * slope_l1) * vload(spread, y * length + i)
+            if i + LANES <= n:
+                vstore(gradient, y * n + i, value)
+            else:
+                vstore(lines, 3 * size + margin, value)
+                for k in range(n - i):
+                    gradient[y, i + k] = lines[3 * size + margin + k]

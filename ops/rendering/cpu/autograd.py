@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from ops.errors import InputError
 from ops.rendering.cpu import camera
-from ops.rendering.cpu.jit import announced, run, threads
+from ops.rendering.cpu.jit import announced, run, threads, workspace
 from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.tiles import TILE
 from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
@@ -24,8 +24,8 @@ from ops.splats.model import Splats
 
 with announced("drawing"):
     from ops.rendering.cpu.binning import bin_gaussians, bound_records, place, scan, sort_by_depth
-    from ops.rendering.cpu.projection import FOOTPRINT, project
-    from ops.rendering.cpu.raster_forward import raster_forward
+    from ops.rendering.cpu.projection import FOOTPRINT, WORKSPACE, project
+    from ops.rendering.cpu.raster_forward import raster_forward, workspace_size
 
 Floats = NDArray[np.float32]
 
@@ -100,9 +100,10 @@ def _prepare(
     depths = np.empty(n, np.float32)
     means2d = np.empty((n, 2), np.float32)
     radii = np.empty((n, 2), np.int32)
+    parts = threads() if n > _FEW else 1
     run(
-        threads() if n > _FEW else 1,
-        *(project, p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
+        *(parts, project, workspace(parts, WORKSPACE)),
+        *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
         *(degree, cam, footprints, depths, means2d, radii),
     )
     order = np.empty(n, np.int32)
@@ -214,9 +215,10 @@ class _Draw(torch.autograd.Function):
         transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
         median = torch.empty((height, width) if settings.median_depth else (0, 0))
         ends = np.empty(len(view.offsets) - 1, np.int64)
+        parts = threads()
         run(
-            threads(),
-            *(raster_forward, np.zeros(1, np.int64), width, height),
+            *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
+            *(np.zeros(1, np.int64), width, height),
             *(view.offsets, view.entries, view.masks),
             *(view.footprints, view.extras, _background(background)),
             *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
@@ -257,9 +259,10 @@ class _Draw(torch.autograd.Function):
         rows = len(view.entries)
         _guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
         table = np.empty((view.n_records, columns), np.float32)
+        parts = threads()
         run(
-            threads(),
-            *(raster.raster_backward, np.zeros(1, np.int64), width, height),
+            *(parts, raster.raster_backward, workspace(parts, raster.workspace_size(len(planes)))),
+            *(np.zeros(1, np.int64), width, height),
             *(view.offsets, ctx.ends, view.entries, view.masks),
             *(view.footprints, view.extras),
             *(image.numpy(), planes.numpy(), transmittance.numpy()),
@@ -270,9 +273,10 @@ class _Draw(torch.autograd.Function):
         absolute = torch.empty(len(p.means) if ctx.absgrad else 0, 2)
         chunks = -(-len(p.means) // (LANES * projection.CHUNK))
         cameras = np.zeros((chunks, projection.CAMERA_GRADIENT))
+        parts = threads() if n > _FEW else 1
         run(
-            threads() if n > _FEW else 1,
-            *(projection.project_backward, view.depths, view.spans, table),
+            *(parts, projection.project_backward, workspace(parts, projection.WORKSPACE)),
+            *(view.depths, view.spans, table),
             *(p.means, p.quats, p.log_scales, p.opacity_logits, p.shN),
             *(view.footprints, view.degree, view.cam, len(planes) > n_features),
             *(out[name].numpy() for name in vars(p)),

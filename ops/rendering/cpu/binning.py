@@ -14,16 +14,16 @@ import numpy as np
 
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import (
+    BOUND,
     FOOTPRINT,
-    KX,
-    KY,
-    LN2,
-    LOG2_MIN_ALPHA,
-    LOG2_OPACITY,
-    LOG2E,
+    HIGH,
+    INVERSE_C,
     MX,
     MY,
     SLOPE,
+    WIDE,
+    WIDEST,
+    V,
 )
 from ops.rendering.cpu.simd import (
     LANES,
@@ -48,7 +48,7 @@ _AHEAD = 8  # Gaussians; neighbours in depth lie far apart in memory
 _PAIR = 2  # tile rows that sixteen block rows make
 
 
-@kernel("void(i8, i8, f4[::1], i4[::1], i8[::1])")
+@kernel("void(i8, i8, f4[::1], i4[::1], i8[::1])", allocates=True)
 def sort_by_depth(part: int, parts: int, depths: Any, order: Any, count: Any) -> None:
     """The indices of the Gaussians that are seen, from near to far; ``count[0]`` of them.
 
@@ -116,21 +116,13 @@ def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[int, int]:
 
 
 @helper
-def _ellipse(i: int, footprints: Any) -> Any:
-    """Of the pixels with alpha >= 1/255: mean, slope, v, c, bound of the squared Mahalanobis
-    distance, half width, half height, and the y at which it is widest; a little too large."""
-    c = _f(-0.5) * LOG2E / footprints[i, KY]
-    v = _f(-0.5) * LOG2E / footprints[i, KX]
-    slope = footprints[i, SLOPE]
-    above = max(footprints[i, LOG2_OPACITY] - LOG2_MIN_ALPHA, _f(0))
-    bound = _f(2) * LN2 * above * _f(1 + 1e-5) + _f(1e-5)
-    a = v + slope * slope * c
-    wide = math.sqrt(bound * a)
-    high = math.sqrt(bound * c)
-    widest = slope * c / a * wide
+def _box(i: int, footprints: Any) -> Any:
+    """Of the ellipse of Gaussian i: middle, half width and height, and by how many pixels they
+    are taken larger, against rounding."""
     mx, my = footprints[i, MX], footprints[i, MY]
+    wide, high = footprints[i, WIDE], footprints[i, HIGH]
     slack = _SLACK + _f(1e-6) * (abs(mx) + abs(my) + wide + high)
-    return mx, my, slope, v, c, bound, wide + slack, high + slack, widest, slack
+    return mx, my, wide + slack, high + slack, slack
 
 
 @kernel("void(i8, i8, i4[::1], f4[:,::1], i8, i8, i8[::1])")
@@ -144,7 +136,7 @@ def bound_records(
     total = 0
     for m in range(seen * part // parts, seen * (part + 1) // parts):
         prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
-        mx, my, _, _, _, _, wide, high, _, _ = _ellipse(order[m], footprints)
+        mx, my, wide, high, _ = _box(order[m], footprints)
         first, last = _tile_range(mx, wide, across)
         top, bottom = _tile_range(my, high, down)
         total += (last + 1 - first) * (bottom + 1 - top)
@@ -152,19 +144,23 @@ def bound_records(
 
 
 @helper
-def _columns_of_rows(ellipse: Any, pair: int, width: int, height: int) -> Any:
-    """The interval [first, end) of block columns that an ellipse reaches in each of the sixteen
-    block rows of a pair of tile rows, as floats; of the whole image; ends before it begins, or
-    as it begins, where there is none.
+def _columns_of_rows(
+    i: int, footprints: Any, pair: int, high: Any, slack: Any, width: int, height: int
+) -> Any:
+    """The interval [first, end) of block columns that the ellipse of Gaussian i reaches in each of
+    the sixteen block rows of a pair of tile rows, as floats; of the whole image; ends before it
+    begins, or as it begins, where there is none.
 
     In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
     widest, and farthest left nearest to the opposite of it.
     """
-    mx, my, slope, v, c, bound, _, high, widest, slack = ellipse
+    mx, my = footprints[i, MX], footprints[i, MY]
+    slope, v = footprints[i, SLOPE], footprints[i, V]
+    inverse_c, bound = footprints[i, INVERSE_C], footprints[i, BOUND]
+    widest = footprints[i, WIDEST]
     row = iota() * _f(BLOCK) + _f(pair * _PAIR * TILE)
     top = vmax(row + (_f(0.5) - my), -high)
     bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
-    inverse_c = _f(1) / c
     y = vmin(vmax(top, widest), bottom)
     right = y * slope + vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
     y = vmin(vmax(top, -widest), bottom)
@@ -222,11 +218,11 @@ def bin_gaussians(
         i = order[m]
         prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
         before = at
-        ellipse = _ellipse(i, footprints)
-        left, right = _tile_range(ellipse[0], ellipse[6], across)
-        top, bottom = _tile_range(ellipse[1], ellipse[7], down)
+        mx, my, wide, high, slack = _box(i, footprints)
+        left, right = _tile_range(mx, wide, across)
+        top, bottom = _tile_range(my, high, down)
         for pair in range(top // _PAIR, bottom // _PAIR + 1):
-            first, end = _columns_of_rows(ellipse, pair, width, height)
+            first, end = _columns_of_rows(i, footprints, pair, high, slack, width, height)
             c0, c1 = left, right
             if c1 - c0 > 3:  # long and slanted: most of its bounding box may be empty
                 there = ge(end, first)

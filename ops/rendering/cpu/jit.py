@@ -6,8 +6,10 @@ array layout or integer width can cause another compilation in the middle of a t
 
 from __future__ import annotations
 
+import ctypes
 import importlib
 import logging
+import math
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -17,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 import numba
+import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from ops.kernel_cache import cache_folder
 
@@ -51,12 +55,19 @@ def _own_cache() -> Iterator[None]:
 
 
 def kernel(
-    signature: str, *, scalar_maths: bool = False
+    signature: str, *, scalar_maths: bool = False, allocates: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Compiles a kernel now, or loads it from the cache; it runs without the interpreter's lock.
 
     By convention its first two arguments are ``part`` and ``parts``: :func:`run` calls it once
     for every part. What it writes must not depend on ``parts``.
+
+    Args:
+        signature: Numba's.
+        scalar_maths: Multiplications and additions may be fused.
+        allocates: It makes arrays of its own. Without that Numba need not count references, which
+            costs two atomic operations for every array at every call of a helper; arrays to work
+            in come from :func:`workspace`.
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
@@ -67,6 +78,7 @@ def kernel(
                 nogil=True,
                 error_model="numpy",
                 fastmath=set(SCALAR_MATHS) if scalar_maths else False,
+                _nrt=allocates,
             )(function)
         return compiled
 
@@ -75,14 +87,47 @@ def kernel(
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function of scalars that kernels call; it rounds the same in all of them."""
-    made: Callable[..., Any] = numba.njit(error_model="numpy")(function)
+    made: Callable[..., Any] = numba.njit(error_model="numpy", _nrt=False)(function)
     return made
 
 
 def scalar_helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like :func:`helper`, where the last bit does not matter and fusing is welcome."""
-    made: Callable[..., Any] = numba.njit(error_model="numpy", fastmath=set(SCALAR_MATHS))(function)
+    made: Callable[..., Any] = numba.njit(
+        error_model="numpy", fastmath=set(SCALAR_MATHS), _nrt=False
+    )(function)
     return made
+
+
+def _keep_freed_memory(size: int = 256 << 20) -> None:
+    """Let the C library keep up to so many bytes that were freed, where it is glibc.
+
+    Every training step takes and frees the same few megabytes. Given back to the system and taken
+    again, page by page, they cost a fifth of the step.
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (OSError, AttributeError, TypeError):
+        return
+    trim_threshold, mmap_threshold, largest = -1, -3, 32 << 20
+    mallopt(trim_threshold, size)
+    mallopt(mmap_threshold, largest)
+
+
+_keep_freed_memory()
+
+
+def aligned(*shape: int) -> NDArray[np.float32]:
+    """An array of uninitialised float32 that starts at a cache line."""
+    size = math.prod(shape)
+    raw = np.empty(size + 16, np.float32)
+    start = -(raw.ctypes.data // 4) % 16
+    return raw[start : start + size].reshape(shape)
+
+
+def workspace(parts: int, size: int) -> NDArray[np.float32]:
+    """[parts, at least size] float32 for kernels to work in; every row starts at a cache line."""
+    return aligned(parts, -(-size // 16) * 16)
 
 
 @contextmanager

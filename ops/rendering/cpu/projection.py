@@ -50,9 +50,13 @@ LARGEST = _f(1e37)  # of a variance in pixels squared; beyond it float32 is abou
 _LARGEST_RADIUS = _f(1 << 30)
 
 # Columns of a footprint: mean; slope; log2-domain factors -log2(e) / (2 v) and -log2(e) / (2 c);
-# log2 of the opacity in this view; depth; colour. Sixteen of them, which is a cache line.
+# log2 of the opacity in this view; depth; colour. Then, of the ellipse in which alpha is at least
+# 1/255, a little too large: v; 1 / c; the bound of the squared Mahalanobis distance; half width and
+# height; and the y at which it is widest. Sixteen columns are a cache line.
 MX, MY, SLOPE, KX, KY, LOG2_OPACITY, DEPTH, RED, GREEN, BLUE = range(10)
+V, INVERSE_C, BOUND, WIDE, HIGH, WIDEST = range(10, 16)
 FOOTPRINT = 16
+WORKSPACE = SCRATCH + FOOTPRINT * LANES
 
 
 @scalar_helper
@@ -70,13 +74,15 @@ def _row_is_finite(array: Any, row: int) -> bool:
 
 
 @kernel(
-    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
+    "void(i8, i8, f4[:,::1],"
+    " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
     " i8, f4[::1], f4[:,::1], f4[::1], f4[:,::1], i4[:,::1])",
     scalar_maths=True,
 )
 def project(
     part: int,
     parts: int,
+    space: Any,
     means: Any,
     quats: Any,
     log_scales: Any,
@@ -98,8 +104,8 @@ def project(
     """
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
-    scratch = np.empty(SCRATCH, np.float32)
-    columns = np.zeros(FOOTPRINT * LANES, np.float32)
+    scratch = space[part]
+    columns = scratch[SCRATCH:]
     zero = splat(_f(0))
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
@@ -146,6 +152,15 @@ def project(
             vstore(columns, RED * LANES, vmax(red, _f(0)))
             vstore(columns, GREEN * LANES, vmax(green, _f(0)))
             vstore(columns, BLUE * LANES, vmax(blue, _f(0)))
+            above = vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0))
+            bound = above * (_f(2) * LN2 * _f(1 + 1e-5)) + _f(1e-5)
+            wide, high = vsqrt(bound * a), vsqrt(bound * c)
+            vstore(columns, V * LANES, det * inverse_c)
+            vstore(columns, INVERSE_C * LANES, inverse_c)
+            vstore(columns, BOUND * LANES, bound)
+            vstore(columns, WIDE * LANES, wide)
+            vstore(columns, HIGH * LANES, high)
+            vstore(columns, WIDEST * LANES, b / a * wide)
             transpose(columns, 0, LANES, footprints, FOOTPRINT * i, FOOTPRINT)
         vstore(depths, i, select(seen, z, zero))
         store2_whole(radii, 2 * i, (select(seen, rx, zero), select(seen, ry, zero)))

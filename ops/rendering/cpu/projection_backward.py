@@ -65,6 +65,7 @@ from ops.rendering.cpu.spherical_harmonics import (
 
 _f = np.float32
 CHUNK = 32  # groups of sixteen whose camera gradients are summed together, whatever the threads
+WORKSPACE = SCRATCH + 2 * LANES * LANES
 CAMERA_GRADIENT = 15  # columns: 12 of [R | t] by rows, 3 of the camera centre
 
 
@@ -245,7 +246,8 @@ def _add_camera(
 
 
 @kernel(
-    "void(i8, i8, f4[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1],"
+    "void(i8, i8, f4[:,::1],"
+    " f4[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1],"
     " f4[:,::1], f4[:,::1], i8, f4[::1], b1,"
     " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
     " f4[:,::1], f4[:,::1], b1, f8[:,::1])",
@@ -254,6 +256,7 @@ def _add_camera(
 def project_backward(
     part: int,
     parts: int,
+    space: Any,
     depths: Any,
     spans: Any,
     table: Any,
@@ -286,10 +289,12 @@ def project_backward(
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
     n_features = v_features.shape[1]
-    scratch = np.zeros(SCRATCH, np.float32)  # columns of unused bases stay 0
-    totals = np.empty(LANES * LANES, np.float32)
-    camera_sums = np.empty(CAMERA_GRADIENT * LANES, np.float32)
+    scratch = space[part]
+    totals = scratch[SCRATCH : SCRATCH + LANES * LANES]
+    camera_sums = scratch[SCRATCH + LANES * LANES :]
     zero = splat(_f(0))
+    for k in range(COLUMNS):
+        vstore(scratch, k * LANES, zero)  # columns of unused bases stay 0
     n_chunks = v_camera.shape[0]
     for group in range(n_chunks * part // parts * CHUNK, groups):
         if group >= n_chunks * (part + 1) // parts * CHUNK:

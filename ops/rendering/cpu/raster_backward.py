@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import kernel
+from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
 from ops.rendering.cpu.raster_forward import (
     AHEAD,
@@ -29,6 +29,7 @@ from ops.rendering.cpu.raster_forward import (
     color_of,
     exponent_in_block,
     footprint_in_tile,
+    opacities,
 )
 from ops.rendering.cpu.simd import (
     LANES,
@@ -43,7 +44,6 @@ from ops.rendering.cpu.simd import (
     vsum,
 )
 from ops.rendering.cpu.simd_memory import (
-    aligned_empty,
     next_of,
     prefetch,
     sum16,
@@ -52,6 +52,7 @@ from ops.rendering.cpu.simd_memory import (
     vstore,
 )
 from ops.rendering.cpu.tiles import (
+    BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
@@ -77,14 +78,61 @@ def columns(n_extras: int) -> int:
     return EXTRAS + -(-n_extras // LANES) * LANES
 
 
+def workspace_size(n_extras: int) -> int:
+    """Floats that a part of :func:`raster_backward` works in."""
+    padded = columns(n_extras) - EXTRAS
+    return ((BLOCKS + 1) * (5 + n_extras) + padded + 3) * LANES
+
+
+@helper
+def blend_again(o: int, alpha: Any, scratch: Any) -> Any:
+    """What the forward pass did to the transmittance of the block at ``o``: the lanes that go on,
+    transmittance before it, and weights."""
+    T = vload(scratch, o)
+    going_on, after = absorb(alpha, T)
+    vstore(scratch, o, after)
+    return going_on, T, select(going_on, alpha * T, _f(0))
+
+
+@helper
+def color_gradients(o: int, rgb: Any, scratch: Any) -> Any:
+    """The loss gradients of a block's colours, and their products with a Gaussian's, summed."""
+    v0, v1 = vload(scratch, o + 2 * LANES), vload(scratch, o + 3 * LANES)
+    v2 = vload(scratch, o + 4 * LANES)
+    return (v0, v1, v2), fma(v2, rgb[2], fma(v1, rgb[1], v0 * rgb[0]))
+
+
+@helper
+def extra_gradients(o: int, weight: Any, i: int, extras: Any, sums: int, scratch: Any) -> Any:
+    """Adds to the sums of the gradients of Gaussian i's extras; returns the products, summed."""
+    n_extras = extras.shape[1]
+    total = splat(_f(0))
+    for k in range(n_extras):
+        v = vload(scratch, o + (5 + k) * LANES)
+        total = fma(v, vfill(extras, i * n_extras + k), total)
+        to = sums + k * LANES
+        vstore(scratch, to, fma(weight, v, vload(scratch, to)))
+    return total
+
+
+@helper
+def alpha_gradient(o: int, alpha: Any, T: Any, weight: Any, gc: Any, scratch: Any) -> Any:
+    """dL/dalpha in a block, whose R is brought up to date."""
+    R = fnma(weight, gc, vload(scratch, o + LANES))
+    vstore(scratch, o + LANES, R)
+    return T * gc - R / (_f(1) - alpha)
+
+
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
+    "void(i8, i8, f4[:,::1],"
+    " i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
     " f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], b1,"
     " f4[:,::1])"
 )
 def raster_backward(
     part: int,
     parts: int,
+    space: Any,
     counter: Any,
     width: int,
     height: int,
@@ -115,9 +163,9 @@ def raster_backward(
     with_alphas = v_alphas.shape[0] > 0
     # Of a block: transmittance, R, gradient of each channel. Behind all: a vector per extra to sum.
     stride = (5 + n_extras) * LANES
-    sums = BLOCKS * stride
-    scratch = aligned_empty(sums + (n_columns - EXTRAS) * LANES)
-    edge = np.empty(3 * LANES, np.float32)
+    sums = (BLOCKS + 1) * stride
+    scratch = space[part]
+    edge = scratch[sums + (n_columns - EXTRAS) * LANES :]
     zero = splat(_f(0))
     for k in range(n_columns - EXTRAS):
         vstore(scratch, sums + k * LANES, zero)
@@ -125,12 +173,14 @@ def raster_backward(
     while tile < n_tiles:
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
-        for block in range(BLOCKS):
+        for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
             o = block * stride
             vstore(scratch, o, select(inside, _f(1), _f(-1)))
             Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
             if height <= Y or width <= X:
+                for k in range(1, 5 + n_extras):
+                    vstore(scratch, o + k * LANES, zero)
                 continue
             c0, c1, c2 = read_block3(image, Y, X, edge)
             v0, v1, v2 = read_block3(v_image, Y, X, edge)
@@ -158,51 +208,48 @@ def raster_backward(
             prefetch(footprints, entries[min(at + AHEAD, end - 1), 0] * FOOTPRINT)
             footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
             _, _, slope, kx, ky, _ = footprint
-            red, green, blue = color_of(i, footprints)
+            rgb = color_of(i, footprints)
             q0, qu, qy, quu, quy, qyy = zero, zero, zero, zero, zero, zero
             g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
             while todo != 0:
-                block = lowest_block(todo)
+                block0 = lowest_block(todo)
                 todo &= todo - 1
-                o = block * stride
-                u, dy, exponent = exponent_in_block(block, footprint)
-                T = vload(scratch, o)
-                full, alpha, going_on, after = absorb(exponent, T)
-                vstore(scratch, o, after)
-                if not any_lane(going_on):
-                    finished |= 1 << block
-                weight = select(going_on, alpha * T, _f(0))
-                v0 = vload(scratch, o + 2 * LANES)
-                v1 = vload(scratch, o + 3 * LANES)
-                v2 = vload(scratch, o + 4 * LANES)
-                gc = fma(v2, blue, fma(v1, green, v0 * red))
-                g0 = fma(weight, v0, g0)
-                g1 = fma(weight, v1, g1)
-                g2 = fma(weight, v2, g2)
-                plane = o + 5 * LANES
-                to = sums
-                for k in range(i * n_extras, (i + 1) * n_extras):
-                    v = vload(scratch, plane)
-                    gc = fma(v, vfill(extras, k), gc)
-                    vstore(scratch, to, fma(weight, v, vload(scratch, to)))
-                    plane += LANES
-                    to += LANES
-                R = fnma(weight, gc, vload(scratch, o + LANES))
-                vstore(scratch, o + LANES, R)
-                by_alpha = T * gc - R / (_f(1) - alpha)
-                q = select(both(going_on, ge(MAX_ALPHA, full)), by_alpha * alpha, _f(0))
-                q0 = q0 + q
-                t = q * u
-                qu = qu + t
-                quu = fma(t, u, quu)
-                quy = fma(t, dy, quy)
-                s = q * dy
-                qy = qy + s
-                qyy = fma(s, dy, qyy)
+                block1 = lowest_block(todo)
+                todo &= todo - 1
+                u0, dy0, exponent0 = exponent_in_block(block0, footprint)
+                u1, dy1, exponent1 = exponent_in_block(block1, footprint)
+                (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+                going_on0, T0, weight0 = blend_again(block0 * stride, alpha0, scratch)
+                going_on1, T1, weight1 = blend_again(block1 * stride, alpha1, scratch)
+                if not any_lane(going_on0):
+                    finished |= BIT[block0]
+                if not any_lane(going_on1):
+                    finished |= BIT[block1]
+                v, gc0 = color_gradients(block0 * stride, rgb, scratch)
+                g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
+                v, gc1 = color_gradients(block1 * stride, rgb, scratch)
+                g0, g1, g2 = fma(weight1, v[0], g0), fma(weight1, v[1], g1), fma(weight1, v[2], g2)
+                if n_extras > 0:
+                    gc0 = gc0 + extra_gradients(block0 * stride, weight0, i, extras, sums, scratch)
+                    gc1 = gc1 + extra_gradients(block1 * stride, weight1, i, extras, sums, scratch)
+                by_alpha0 = alpha_gradient(block0 * stride, alpha0, T0, weight0, gc0, scratch)
+                by_alpha1 = alpha_gradient(block1 * stride, alpha1, T1, weight1, gc1, scratch)
+                counts0 = both(going_on0, ge(MAX_ALPHA, full0))
+                counts1 = both(going_on1, ge(MAX_ALPHA, full1))
+                q = select(counts0, by_alpha0 * alpha0, _f(0))
+                p = select(counts1, by_alpha1 * alpha1, _f(0))
+                q0 = q0 + q + p
+                qx, px = q * u0, p * u1
+                qu = qu + qx + px
+                quu = fma(px, u1, fma(qx, u0, quu))
+                quy = fma(px, dy1, fma(qx, dy0, quy))
+                qz, pz = q * dy0, p * dy1
+                qy = qy + qz + pz
+                qyy = fma(pz, dy1, fma(qz, dy0, qyy))
                 if with_abs:
-                    t = t * kx
-                    ax = ax + vabs(t)
-                    ay = ay + vabs(fnma(slope, t, s * ky))
+                    qx, px = qx * kx, px * kx
+                    ax = ax + vabs(qx) + vabs(px)
+                    ay = ay + vabs(fnma(slope, qx, qz * ky)) + vabs(fnma(slope, px, pz * ky))
             ax = ax * (_f(2) / LOG2E)
             ay = ay * (_f(2) / LOG2E)
             sum16(

@@ -30,7 +30,7 @@ from ops.rendering.cpu.simd import (
     LANES,
     any_lane,
     both,
-    exp2,
+    exp2_of_two,
     fma,
     fnma,
     ge,
@@ -41,8 +41,9 @@ from ops.rendering.cpu.simd import (
     vmin,
     vneg,
 )
-from ops.rendering.cpu.simd_memory import aligned_empty, next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import next_of, prefetch, vfill, vload, vstore
 from ops.rendering.cpu.tiles import (
+    BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
@@ -62,6 +63,11 @@ MAX_ALPHA = _f(0.999)
 STOP = _f(1e-4)  # transmittance
 AHEAD = 6  # Gaussians; neighbours in a tile's list lie far apart in memory
 CHECK_EVERY = 16  # Gaussians between two looks at which blocks are finished
+
+
+def workspace_size(n_extras: int) -> int:
+    """Floats that a part of :func:`raster_forward` works in."""
+    return (BLOCKS + 1) * (5 + n_extras) * LANES + 3 * LANES
 
 
 @helper
@@ -94,26 +100,64 @@ def exponent_in_block(block: int, footprint: Any) -> Any:
 
 
 @helper
-def absorb(exponent: Any, T: Any) -> Any:
+def opacities(exponent0: Any, exponent1: Any) -> Any:
+    """Of two blocks: alpha before it is cut, and cut, and 0 where it is too small to count."""
+    full0, full1 = exp2_of_two(exponent0, exponent1)
+    alpha0 = select(ge(exponent0, LOG2_MIN_ALPHA), vmin(full0, MAX_ALPHA), _f(0))
+    alpha1 = select(ge(exponent1, LOG2_MIN_ALPHA), vmin(full1, MAX_ALPHA), _f(0))
+    return (full0, alpha0), (full1, alpha1)
+
+
+@helper
+def absorb(alpha: Any, T: Any) -> Any:
     """What a Gaussian does to the transmittance T of a block, which is negative where finished.
 
-    Returns alpha before and after it is cut and where it is too small to count set to 0, the
-    lanes that go on, and T behind the Gaussian.
+    Returns the lanes that go on, and T behind the Gaussian.
     """
-    full = exp2(exponent)
-    alpha = select(ge(exponent, LOG2_MIN_ALPHA), vmin(full, MAX_ALPHA), _f(0))
     next_T = fnma(alpha, T, T)
     going_on = gt(next_T, STOP)
-    return full, alpha, going_on, select(going_on, next_T, vneg(vabs(T)))
+    return going_on, select(going_on, next_T, vneg(vabs(T)))
+
+
+@helper
+def blend(o: int, alpha: Any, rgb: Any, scratch: Any) -> Any:
+    """Adds a Gaussian to the block at ``o``; returns the lanes that go on, its weights, and
+    transmittance before and behind it."""
+    T = vload(scratch, o)
+    going_on, after = absorb(alpha, T)
+    weight = select(going_on, alpha * T, _f(0))
+    vstore(scratch, o, after)
+    vstore(scratch, o + LANES, fma(weight, rgb[0], vload(scratch, o + LANES)))
+    vstore(scratch, o + 2 * LANES, fma(weight, rgb[1], vload(scratch, o + 2 * LANES)))
+    vstore(scratch, o + 3 * LANES, fma(weight, rgb[2], vload(scratch, o + 3 * LANES)))
+    return going_on, weight, T, after
+
+
+@helper
+def note_median(o: int, T: Any, after: Any, depth: Any, scratch: Any) -> None:
+    """Notes the depth where transmittance falls below 1/2 in the block at ``o``."""
+    half = both(both(ge(T, _f(0.5)), gt(_f(0.5), after)), gt(after, _f(0)))
+    vstore(scratch, o + 4 * LANES, select(half, depth, vload(scratch, o + 4 * LANES)))
+
+
+@helper
+def blend_extras(o: int, weight: Any, i: int, extras: Any, scratch: Any) -> None:
+    """Adds whatever else Gaussian i has to the block that lies at ``o``."""
+    n_extras = extras.shape[1]
+    at = o + 5 * LANES
+    for k in range(i * n_extras, (i + 1) * n_extras):
+        vstore(scratch, at, fma(weight, vfill(extras, k), vload(scratch, at)))
+        at += LANES
 
 
 @kernel(
-    "void(i8, i8, i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
+    "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
     " f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1])"
 )
 def raster_forward(
     part: int,
     parts: int,
+    space: Any,
     counter: Any,
     width: int,
     height: int,
@@ -133,8 +177,9 @@ def raster_forward(
     """Images, tile after tile, each by the thread that comes to it.
 
     Args:
-        part: Not used: a tile's result does not depend on who computes it.
+        part: Which row of ``space`` to work in; no result depends on it.
         parts: Not used.
+        space: [parts, workspace_size(E)].
         counter: [1] the next tile, counted up by all threads.
         width: Of the image.
         height: Of the image.
@@ -158,13 +203,13 @@ def raster_forward(
     # Of a block: transmittance (negative once a pixel is finished), red, green, blue, median depth,
     # extras.
     stride = (5 + n_extras) * LANES
-    scratch = aligned_empty(BLOCKS * stride)
-    edge = np.empty(3 * LANES, np.float32)
+    scratch = space[part]
+    edge = scratch[(BLOCKS + 1) * stride :]
     tile = next_of(counter)
     while tile < n_tiles:
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
-        for block in range(BLOCKS):
+        for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
             vstore(scratch, block * stride, select(inside, _f(1), _f(-1)))
             for o in range(block * stride + LANES, (block + 1) * stride, LANES):
@@ -181,31 +226,28 @@ def raster_forward(
                 todo = masks[e] & live
                 prefetch(footprints, entries[min(e + AHEAD, end - 1), 0] * FOOTPRINT)
                 footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-                red, green, blue = color_of(i, footprints)
+                rgb = color_of(i, footprints)
+                depth = footprints[i, DEPTH]
                 while todo != 0:
-                    block = lowest_block(todo)
+                    block0 = lowest_block(todo)
                     todo &= todo - 1
-                    o = block * stride
-                    _, _, exponent = exponent_in_block(block, footprint)
-                    T = vload(scratch, o)
-                    _, alpha, going_on, after = absorb(exponent, T)
-                    vstore(scratch, o, after)
-                    if not any_lane(going_on):
-                        finished |= 1 << block
-                    weight = select(going_on, alpha * T, _f(0))
-                    vstore(scratch, o + LANES, fma(weight, red, vload(scratch, o + LANES)))
-                    vstore(
-                        scratch, o + 2 * LANES, fma(weight, green, vload(scratch, o + 2 * LANES))
-                    )
-                    vstore(scratch, o + 3 * LANES, fma(weight, blue, vload(scratch, o + 3 * LANES)))
+                    block1 = lowest_block(todo)
+                    todo &= todo - 1
+                    _, _, exponent0 = exponent_in_block(block0, footprint)
+                    _, _, exponent1 = exponent_in_block(block1, footprint)
+                    (_, alpha0), (_, alpha1) = opacities(exponent0, exponent1)
+                    going_on0, weight0, T0, after0 = blend(block0 * stride, alpha0, rgb, scratch)
+                    going_on1, weight1, T1, after1 = blend(block1 * stride, alpha1, rgb, scratch)
+                    if not any_lane(going_on0):
+                        finished |= BIT[block0]
+                    if not any_lane(going_on1):
+                        finished |= BIT[block1]
                     if with_median:
-                        half = both(both(ge(T, _f(0.5)), gt(_f(0.5), after)), gt(after, _f(0)))
-                        depth = vload(scratch, o + 4 * LANES)
-                        vstore(scratch, o + 4 * LANES, select(half, footprints[i, DEPTH], depth))
-                    o += 5 * LANES
-                    for k in range(i * n_extras, (i + 1) * n_extras):
-                        vstore(scratch, o, fma(weight, vfill(extras, k), vload(scratch, o)))
-                        o += LANES
+                        note_median(block0 * stride, T0, after0, depth, scratch)
+                        note_median(block1 * stride, T1, after1, depth, scratch)
+                    if n_extras > 0:
+                        blend_extras(block0 * stride, weight0, i, extras, scratch)
+                        blend_extras(block1 * stride, weight1, i, extras, scratch)
             at = stop
             live &= ~finished
         ends[tile] = at

@@ -123,6 +123,25 @@ def _exp2(builder: Any, x: Any) -> Any:
     return _scaled(builder, _polynomial(builder, _EXP2, builder.fsub(x, whole)), shifted)
 
 
+@vector_intrinsic
+def exp2_of_two(typingctx: Any, a: Any, b: Any) -> Any:
+    """:func:`exp2` of two vectors, step by step beside each other."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        rounded = [_round(builder, x) for x in arguments]
+        fractions = [builder.fsub(x, r[1]) for x, r in zip(arguments, rounded, strict=True)]
+        powers = [constant(_EXP2[0]) for _ in arguments]
+        for coefficient in _EXP2[1:]:
+            powers = [
+                call(builder, "llvm.fmuladd.v16f32", VF, [p, f, constant(coefficient)])
+                for p, f in zip(powers, fractions, strict=True)
+            ]
+        scaled = [_scaled(builder, p, r[0]) for p, r in zip(powers, rounded, strict=True)]
+        return context.make_tuple(builder, signature.return_type, scaled)
+
+    return types.UniTuple(f32x16, 2)(a, b), codegen
+
+
 def _exp(builder: Any, x: Any) -> Any:
     # Held to where neither the result nor 1 / result overflows. The remainder is taken in two
     # parts, since n ln 2 rounds.

@@ -7,12 +7,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ops.rendering.cpu.jit import helper
 from ops.rendering.cpu.simd import F32, LANES, VF, VI, broadcast, f32x16, vector_intrinsic
 
 _I64 = ir.IntType(64)
@@ -303,15 +301,6 @@ def _sum_storer(count: int) -> Any:
 
 sum16 = _sum_storer(16)
 """Writes the lane sums of a tuple of sixteen vectors to sixteen neighbours."""
-
-
-@helper
-def aligned_empty(size: int) -> Any:
-    """An uninitialised float32 array that starts at a cache line, so that no vector spans two."""
-    raw = np.empty(size + LANES, np.float32)
-    past = (raw.ctypes.data // 4) % LANES
-    start = (LANES - past) % LANES
-    return raw[start : start + size]
 
 
 @vector_intrinsic

@@ -4,6 +4,10 @@ A square block wastes fewer lanes on a round Gaussian than a row of sixteen pixe
 the 64 blocks of a tile a Gaussian reaches is one 64-bit mask: block ``b`` is column ``b % 8`` and
 row ``b // 8``, lane ``l`` of a block column ``l % 4`` and row ``l // 4``. While a tile is worked
 on, what is known per pixel lies block after block, one vector per quantity.
+
+Blocks are worked on in twos: a processor can look only some hundred instructions ahead, and the
+chain from a pixel's place to its transmittance is long. Where a Gaussian reaches an odd number of
+blocks, the last one's fellow is block 64, which no pixel is in.
 """
 
 from __future__ import annotations
@@ -35,21 +39,23 @@ BLOCKS = ACROSS * ACROSS
 ALL_BLOCKS = -1  # a mask of 64 ones
 
 # Where blocks begin, and lanes within a block, in pixels.
-BLOCK_X = np.array([BLOCK * (b % ACROSS) for b in range(BLOCKS)], np.float32)
-BLOCK_Y = np.array([BLOCK * (b // ACROSS) for b in range(BLOCKS)], np.float32)
+_NOWHERE = 1e6
+BLOCK_X = np.array([BLOCK * (b % ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
+BLOCK_Y = np.array([BLOCK * (b // ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
+BIT = np.array([1 << b for b in range(BLOCKS)] + [0], np.uint64).view(np.int64)
 LANE_X = np.array([lane % BLOCK for lane in range(LANES)], np.float32)
 LANE_Y = np.array([lane // BLOCK for lane in range(LANES)], np.float32)
 
 
 @vector_intrinsic
 def lowest_block(typingctx: Any, mask: Any) -> Any:
-    """The number of the lowest block in a mask that is not 0."""
+    """The number of the lowest block in a mask; 64 in none, which is a block beside the tile."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         whole = ir.IntType(64)
         kind = ir.FunctionType(whole, [whole, ir.IntType(1)])
         function = cgutils.get_or_insert_function(builder.module, kind, "llvm.cttz.i64")
-        return builder.call(function, [arguments[0], ir.Constant(ir.IntType(1), 1)])
+        return builder.call(function, [arguments[0], ir.Constant(ir.IntType(1), 0)])
 
     return types.int64(mask), codegen
 

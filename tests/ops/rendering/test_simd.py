@@ -32,7 +32,6 @@ from ops.rendering.cpu.simd import (
     vsum,
 )
 from ops.rendering.cpu.simd_memory import (
-    aligned_empty,
     load2,
     load3,
     load4,
@@ -250,15 +249,15 @@ def test_exp2():
 
 
 def test_alignment():
-    @numba.njit
-    def address(size):
-        array = aligned_empty(size)
-        return array.ctypes.data, len(array)
+    from ops.rendering.cpu.jit import aligned, workspace
 
-    for size in (1, 16, 1000):
-        at, length = address(size)
-        assert at % 64 == 0
-        assert length == size
+    for shape in ((1,), (3, 5), (7, 2, 16)):
+        assert aligned(*shape).shape == shape
+        assert aligned(*shape).ctypes.data % 64 == 0
+    rows = workspace(3, 17)
+    assert rows.shape[0] == 3
+    assert rows.shape[1] >= 17
+    assert all(row.ctypes.data % 64 == 0 for row in rows)
 
 
 def test_a_vector_is_a_block():
