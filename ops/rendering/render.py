@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import torch
 from torch import Tensor
 
@@ -48,35 +50,51 @@ def render(
         UnavailableError: CUDA tensors on a machine whose gsplat cannot run.
     """
     settings = RenderSettings() if settings is None else settings
+    views = checked(splats, cameras, settings, background)
+    if splats.means.device.type == "cpu":
+        from ops.rendering.cpu.autograd import render_view
+    else:
+        from ops.rendering.gpu import render_view
+    return [
+        render_view(
+            splats,
+            views.cameras.viewmats[c],
+            views.cameras.Ks[c],
+            views.centers[c],
+            cameras.widths[c],
+            cameras.heights[c],
+            settings,
+            views.degree,
+            views.backgrounds[c],
+        )
+        for c in range(len(cameras))
+    ]
+
+
+@dataclass(frozen=True)
+class CheckedViews:
+    """What was asked for, as renderers take it."""
+
+    cameras: Cameras  # float32, on the device of the splats
+    centers: Tensor  # [C, 3] in the world
+    degree: int  # of the spherical harmonics to use
+    backgrounds: list[Tensor | None]  # [3] or [H, W, 3] each
+
+
+def checked(
+    splats: Splats, cameras: Cameras, settings: RenderSettings, background: Tensor | None
+) -> CheckedViews:
+    """Checks and prepares the arguments of :func:`render`, which says what is raised."""
     degree = _checked_degree(splats, settings)
     device = _checked_device(splats)
-    if device.type == "cpu":
-        from ops.rendering.cpu.autograd import render_view
-    elif device.type == "cuda":
-        from ops.rendering.gpu import render_view
-    else:
+    if device.type not in ("cpu", "cuda"):
         raise InputError(
             f"rendering: splats should be on 'cpu' or 'cuda', found '{device.type}'; "
             "move them with splats.to('cpu')"
         )
     cameras = cameras.to(device=device, dtype=torch.float32)
     _check_cameras(cameras)
-    backgrounds = _backgrounds(background, cameras, device)
-    centers = cameras.centers
-    return [
-        render_view(
-            splats,
-            cameras.viewmats[c],
-            cameras.Ks[c],
-            centers[c],
-            cameras.widths[c],
-            cameras.heights[c],
-            settings,
-            degree,
-            backgrounds[c],
-        )
-        for c in range(len(cameras))
-    ]
+    return CheckedViews(cameras, cameras.centers, degree, _backgrounds(background, cameras, device))
 
 
 def _checked_degree(splats: Splats, settings: RenderSettings) -> int:

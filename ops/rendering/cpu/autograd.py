@@ -31,7 +31,7 @@ Floats = NDArray[np.float32]
 
 RECORD_BYTES = 16  # tile and Gaussian, and 64 blocks
 _FREE_SHARE = 0.8  # of the memory that is free, which one view may take
-_FEW = 2_000  # Gaussians that are not worth several threads
+FEW = 2_000  # Gaussians that are not worth several threads
 _MANY = 1 << 24  # records, for which it pays to count before memory is asked for
 
 
@@ -79,7 +79,7 @@ def _array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
     return array
 
 
-def _guard_memory(needed: int, what: str) -> None:
+def guard_memory(needed: int, what: str) -> None:
     if needed < 1 << 28:
         return
     free = psutil.virtual_memory().available
@@ -100,7 +100,7 @@ def _prepare(
     depths = np.empty(n, np.float32)
     means2d = np.empty((n, 2), np.float32)
     radii = np.empty((n, 2), np.int32)
-    parts = threads() if n > _FEW else 1
+    parts = threads() if n > FEW else 1
     run(
         *(parts, project, workspace(parts, WORKSPACE)),
         *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
@@ -140,7 +140,7 @@ def _bin(
     Each share of the Gaussians writes its records behind each other, with some room left unused
     behind them; memory that is never touched is not taken.
     """
-    parts = threads() if len(order) > _FEW else 1
+    parts = threads() if len(order) > FEW else 1
     tiles = -(-width // TILE) * -(-height // TILE)
     counts = np.empty((parts, tiles), np.int32)
     spans = np.zeros((n, 2), np.int32)
@@ -159,7 +159,7 @@ def _bin(
                 f"{(1 << 31) - 1:,} can be handled. Render a smaller image or fewer Gaussians"
             )
         what = f"a list of {exact:,} intersections with image tiles"
-        _guard_memory(2 * exact * RECORD_BYTES, what)
+        guard_memory(2 * exact * RECORD_BYTES, what)
     room = int(at_most.sum())
     starts[1:] = np.cumsum(at_most)[:-1]
     records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
@@ -189,6 +189,32 @@ def _gradient_kernels() -> tuple[Any, Any]:
     return raster_backward, projection_backward
 
 
+def rasterise(
+    view: View, background: Tensor | None, *, median_depth: bool = False
+) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, NDArray[np.int64]]:
+    """Draws a prepared view.
+
+    Returns colours [H, W, 3], planes of the extras [E, H, W], transmittance and alpha [H, W],
+    median depth [H, W] or [0, 0], and where each tile's list was left [tiles].
+    """
+    width, height, n_extras = view.width, view.height, view.extras.shape[1]
+    image = torch.empty(height, width, 3)
+    planes = torch.empty(n_extras, height, width)
+    transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
+    median = torch.empty((height, width) if median_depth else (0, 0))
+    ends = np.empty(len(view.offsets) - 1, np.int64)
+    parts = threads()
+    run(
+        *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
+        *(np.zeros(1, np.int64), width, height),
+        *(view.offsets, view.entries, view.masks),
+        *(view.footprints, view.extras, _background(background)),
+        *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
+        *(median.numpy(), ends),
+    )
+    return image, planes, transmittance, alphas, median, ends
+
+
 class _Draw(torch.autograd.Function):
     """Blending of one prepared view, with gradients for everything it was prepared from."""
 
@@ -209,20 +235,8 @@ class _Draw(torch.autograd.Function):
         shN: Tensor,
         features: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
-        width, height, n_extras = view.width, view.height, view.extras.shape[1]
-        image = torch.empty(height, width, 3)
-        planes = torch.empty(n_extras, height, width)
-        transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
-        median = torch.empty((height, width) if settings.median_depth else (0, 0))
-        ends = np.empty(len(view.offsets) - 1, np.int64)
-        parts = threads()
-        run(
-            *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
-            *(np.zeros(1, np.int64), width, height),
-            *(view.offsets, view.entries, view.masks),
-            *(view.footprints, view.extras, _background(background)),
-            *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
-            *(median.numpy(), ends),
+        image, planes, transmittance, alphas, median, ends = rasterise(
+            view, background, median_depth=settings.median_depth
         )
         ctx.view, ctx.ends, ctx.absgrad, ctx.screen = view, ends, settings.absgrad, screen
         ctx.background_shape = None if background is None else background.shape
@@ -257,7 +271,7 @@ class _Draw(torch.autograd.Function):
 
         columns = raster.columns(len(planes))
         rows = len(view.entries)
-        _guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
+        guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
         table = np.empty((view.n_records, columns), np.float32)
         parts = threads()
         run(
@@ -273,7 +287,7 @@ class _Draw(torch.autograd.Function):
         absolute = torch.empty(len(p.means) if ctx.absgrad else 0, 2)
         chunks = -(-len(p.means) // (LANES * projection.CHUNK))
         cameras = np.zeros((chunks, projection.CAMERA_GRADIENT))
-        parts = threads() if n > _FEW else 1
+        parts = threads() if n > FEW else 1
         run(
             *(parts, projection.project_backward, workspace(parts, projection.WORKSPACE)),
             *(view.depths, view.spans, table),
@@ -359,7 +373,7 @@ def render_view(
     n_features = 0 if features is None else features.shape[1]
     view, means2d, radii = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
     pixels = height * width
-    _guard_memory(4 * pixels * (3 + n_features + 4), f"an image of {width} x {height}")
+    guard_memory(4 * pixels * (3 + n_features + 4), f"an image of {width} x {height}")
     tensors = [splats.means, splats.quats, splats.log_scales, splats.opacity_logits]
     tensors += [splats.sh0, splats.shN]
     wanted = [*tensors, viewmat] + [t for t in (features, background) if t is not None]

@@ -30,6 +30,8 @@ from numpy.typing import NDArray
 
 from ops.kernel_cache import cache_folder
 
+# `_nrt` is missing from Numba's type hints.
+njit: Any = numba.njit
 log = logging.getLogger("splatworks.rendering")
 config: Any = importlib.import_module("numba.core.config")
 
@@ -77,7 +79,7 @@ def kernel(
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         with _own_cache():
-            compiled: Callable[..., None] = numba.njit(
+            compiled: Callable[..., None] = njit(
                 signature,
                 cache=True,
                 nogil=True,
@@ -93,7 +95,7 @@ def kernel(
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function of scalars that kernels call; it rounds the same in all of them."""
     # Left unsaid, fastmath would be that of whichever kernel calls.
-    made: Callable[..., Any] = numba.njit(
+    made: Callable[..., Any] = njit(
         error_model="numpy", fastmath=False, forceinline=True, _nrt=False
     )(function)
     return made
@@ -101,7 +103,7 @@ def helper(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def scalar_helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like :func:`helper`, where the last bit does not matter and fusing is welcome."""
-    made: Callable[..., Any] = numba.njit(
+    made: Callable[..., Any] = njit(
         error_model="numpy", fastmath=set(SCALAR_MATHS), forceinline=True, _nrt=False
     )(function)
     return made

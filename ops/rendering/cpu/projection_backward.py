@@ -177,7 +177,7 @@ def from_image(g_mx: Any, g_my: Any, g_cov: Any, g_z: Any, geometry: Any, cam: A
 
 
 @scalar_helper
-def _sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -> None:
+def sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -> None:
     """Sixteen columns from ``first`` of the rows of sixteen Gaussians, a vector per column."""
     n_columns = table.shape[1]
     for lane in range(LANES):
@@ -192,7 +192,7 @@ def _sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) 
 
 
 @scalar_helper
-def _write_columns(i: int, v_shN: Any, scratch: Any) -> None:
+def write_columns(i: int, v_shN: Any, scratch: Any) -> None:
     """The columns in scratch, as rows of sixteen Gaussians."""
     held = v_shN.shape[1]
     if held < LANES:
@@ -319,7 +319,7 @@ def project_backward(
                 for k in range(n_features):
                     v_features[row, k] = _f(0)
         else:
-            _sum_rows(i, spans, table, 0, totals, 0)
+            sum_rows(i, spans, table, 0, totals, 0)
             q = vload(totals, Q * LANES)
             qu, qy = vload(totals, Q_U * LANES), vload(totals, Q_Y * LANES)
             quu, quy = vload(totals, Q_UU * LANES), vload(totals, Q_UY * LANES)
@@ -333,7 +333,7 @@ def project_backward(
                 store2(abs_means2d, 2 * i, (ax, ay))
             g_z = zero
             if with_depth:
-                _sum_rows(i, spans, table, EXTRAS + n_features // LANES * LANES, totals, 0)
+                sum_rows(i, spans, table, EXTRAS + n_features // LANES * LANES, totals, 0)
                 g_z = vload(totals, n_features % LANES * LANES)
             if n_features > 0:
                 for row in range(i, i + LANES):
@@ -386,7 +386,7 @@ def project_backward(
                 tx = (tx - radial * dx) * inverse
                 ty = (ty - radial * dy) * inverse
                 tz = (tz - radial * dz) * inverse
-            _write_columns(i, v_shN, scratch)
+            write_columns(i, v_shN, scratch)
 
             m0, m1, m2 = to_world(point[0], point[1], point[2], cam)
             m0, m1, m2 = m0 + tx, m1 + ty, m2 + tz

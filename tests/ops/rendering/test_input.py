@@ -68,9 +68,7 @@ def test_many_intersections_are_counted_before_memory_is_asked_for(make, monkeyp
     splats, cameras = make.splats(30), make.cameras([(64, 48)])
     [expected] = render(splats, cameras)
     asked = []
-    monkeypatch.setattr(
-        autograd, "_guard_memory", lambda needed, what: asked.append((needed, what))
-    )
+    monkeypatch.setattr(autograd, "guard_memory", lambda needed, what: asked.append((needed, what)))
     monkeypatch.setattr(autograd, "_MANY", 10)
     [seen] = render(splats, cameras)
     assert torch.equal(seen.colors, expected.colors)
@@ -86,7 +84,7 @@ def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
     splats = make.trainable(make.splats(30))
     [seen] = render(splats, make.cameras([(64, 48)]))
     asked = []
-    monkeypatch.setattr(autograd, "_guard_memory", lambda needed, what: asked.append(what))
+    monkeypatch.setattr(autograd, "guard_memory", lambda needed, what: asked.append(what))
     seen.colors.sum().backward()
     assert "the gradient of " in asked[0]
 

@@ -1,0 +1,185 @@
+"""Fisher information of splats in views: how much a view says about every parameter.
+
+With J the Jacobian of everything that is drawn (all pixels and channels of colour and features, in
+[0, 1] for colours, not averaged) by the parameters as they are optimised (log-scales, opacity
+logits, ...), the information of independent pixel noise of unit variance is J^T J. It contains no
+photo: a view can be scored before it is taken (Jiang et al. 2024, FisherRF, section 3).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from ops.cameras import Cameras
+from ops.errors import InputError
+from ops.rendering.interface import RenderSettings
+from ops.rendering.render import checked, render
+from ops.splats.model import Splats
+
+BLOCK_PARAMETERS = (
+    *("mean_x", "mean_y", "mean_z", "quat_w", "quat_x", "quat_y", "quat_z"),
+    *("log_scale_0", "log_scale_1", "log_scale_2", "opacity_logit"),
+)
+"""What the rows and columns of :attr:`Fisher.blocks` are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FisherSettings:
+    """How to find the information."""
+
+    method: Literal["auto", "exact", "probes"] = "auto"
+    """``exact``: one pass on the CPU. ``probes``: an unbiased estimate on any device, by one
+    backward pass per probe. ``auto``: exact on the CPU, probes elsewhere."""
+    probes: int = 32
+    """Number of probes. The relative error of an entry is at most sqrt(2 / probes)."""
+    seed: int = 0
+    """Of the probes."""
+    features_reach_shapes: bool = True
+    """Whether features tell of shape and opacity, too. False is what training with a stopped
+    gradient means: then they tell of the features alone."""
+    blocks: bool = False
+    """Also the whole J^T J of each Gaussian's mean, quaternion, log-scales and opacity."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fisher:
+    """diag(J^T J) of one view: a number for every number of the splats, never negative."""
+
+    means: Tensor  # [N, 3] per squared world unit
+    quats: Tensor  # [N, 4] of the quaternions as they are, not normalised
+    log_scales: Tensor  # [N, 3]
+    opacity_logits: Tensor  # [N]
+    sh0: Tensor  # [N, 1, 3]
+    shN: Tensor  # [N, K - 1, 3]
+    features: Tensor | None  # [N, F]
+    blocks: Tensor | None  # [N, 11, 11] symmetric, see BLOCK_PARAMETERS
+    estimated: bool  # by probes
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The diagonals by parameter, without ``features`` where there are none."""
+        names = ("means", "quats", "log_scales", "opacity_logits", "sh0", "shN", "features")
+        named = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in named.items() if value is not None}
+
+
+def fisher_information(
+    splats: Splats,
+    cameras: Cameras,
+    settings: RenderSettings | None = None,
+    fisher: FisherSettings | None = None,
+    background: Tensor | None = None,
+) -> list[Fisher]:
+    """The information of every view about every parameter.
+
+    Exact values follow from sums over pixels of each Gaussian's own contributions, since a Gaussian
+    enters a pixel once; they include the effect of a mean on its colour by way of the viewing
+    direction. Probes are signs +1 and -1 for every pixel and channel: the expected square of
+    J^T probe is the diagonal (Hutchinson 1989; Bekas et al. 2007).
+
+    Args:
+        splats: N Gaussians.
+        cameras: C views.
+        settings: How the views are drawn; depths are not looked at.
+        fisher: How to find the information.
+        background: As for :func:`ops.rendering.render.render`.
+
+    Returns:
+        One result per view, in order.
+
+    Raises:
+        InputError: As for rendering; exact information of splats that are not on the CPU; fewer
+            probes than one.
+    """
+    settings = replace(
+        settings or RenderSettings(), expected_depth=False, median_depth=False, absgrad=False
+    )
+    fisher = fisher or FisherSettings()
+    if fisher.method not in ("auto", "exact", "probes"):
+        raise InputError(
+            f"fisher: method should be 'auto', 'exact' or 'probes', found {fisher.method!r}"
+        )
+    on_cpu = splats.means.device.type == "cpu"
+    if fisher.method == "probes" or (fisher.method == "auto" and not on_cpu):
+        if fisher.probes < 1:
+            raise InputError(f"fisher: probes should be at least 1, found {fisher.probes}")
+        views = checked(splats, cameras, settings, background)
+        return [
+            _probed(splats, views.cameras[[c]], settings, fisher, views.backgrounds[c])
+            for c in range(len(cameras))
+        ]
+    if not on_cpu:
+        raise InputError(
+            f"fisher: exact information needs splats on 'cpu', found "
+            f"'{splats.means.device.type}'; move them with splats.to('cpu') or use probes"
+        )
+    from ops.rendering.cpu.fisher import fisher_view
+
+    views = checked(splats, cameras, settings, background)
+    found = []
+    for c in range(len(cameras)):
+        diagonal, blocks = fisher_view(
+            splats.detach(),
+            views.cameras.viewmats[c],
+            views.cameras.Ks[c],
+            views.centers[c],
+            cameras.widths[c],
+            cameras.heights[c],
+            settings,
+            views.degree,
+            views.backgrounds[c],
+            features_reach_shapes=fisher.features_reach_shapes,
+            blocks=fisher.blocks,
+        )
+        features = diagonal.pop("features") if "features" in diagonal else None
+        found.append(Fisher(**diagonal, features=features, blocks=blocks, estimated=False))
+    return found
+
+
+def _probed(
+    splats: Splats,
+    camera: Cameras,
+    settings: RenderSettings,
+    fisher: FisherSettings,
+    background: Tensor | None,
+) -> Fisher:
+    """Mean squares of J^T probe over the probes."""
+    own = {name: value.detach().requires_grad_() for name, value in splats.tensors().items()}
+    generator = torch.Generator().manual_seed(fisher.seed)
+    [seen] = render(Splats(**own), camera, settings, background)
+    stopped = None
+    if seen.features is not None and not fisher.features_reach_shapes:
+        still = {k: v if k == "features" else v.detach() for k, v in own.items()}
+        stopped = render(Splats(**still), camera, settings, background)[0].features
+    squares = {name: torch.zeros_like(value) for name, value in own.items()}
+    products = None
+    if fisher.blocks:
+        whole = len(BLOCK_PARAMETERS)
+        products = torch.zeros(len(splats), whole, whole, device=splats.means.device)
+
+    def signs(like: Tensor) -> Tensor:
+        coins = torch.randint(0, 2, like.shape, generator=generator, dtype=torch.int8)
+        return (2 * coins - 1).to(like)
+
+    for _ in range(fisher.probes):
+        loss = (seen.colors * signs(seen.colors)).sum()
+        if seen.features is not None:
+            features = seen.features if stopped is None else stopped
+            loss = loss + (features * signs(features)).sum()
+        gradients = torch.autograd.grad(
+            loss, list(own.values()), retain_graph=True, allow_unused=True, materialize_grads=True
+        )
+        by_name = dict(zip(own, gradients, strict=True))
+        for name, gradient in by_name.items():
+            squares[name] += gradient.square()
+        if products is not None:
+            parts = [by_name["means"], by_name["quats"], by_name["log_scales"]]
+            row = torch.cat([*parts, by_name["opacity_logits"][:, None]], dim=1)
+            products += row[:, :, None] * row[:, None, :]
+    means = {name: value / fisher.probes for name, value in squares.items()}
+    features = means.pop("features") if "features" in means else None
+    blocks = None if products is None else products / fisher.probes
+    return Fisher(**means, features=features, blocks=blocks, estimated=True)

@@ -1,0 +1,173 @@
+"""Fisher information against the Jacobian of the float64 definition, and against itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from ops.errors import InputError
+from ops.rendering.fisher import BLOCK_PARAMETERS, FisherSettings, fisher_information
+from ops.rendering.interface import RenderSettings
+from ops.rendering.reference import render_reference
+
+NAMES = ("means", "quats", "log_scales", "opacity_logits")
+
+
+def _jacobian(splats, cameras, settings, background, reach):
+    """[outputs, numbers] by parameter, in float64, rows of uncertain pixels left out."""
+    width, height = cameras.widths[0], cameras.heights[0]
+    own = {k: v.double().requires_grad_() for k, v in splats.tensors().items()}
+
+    def outputs(values):
+        return render_reference(
+            type(splats)(**values),
+            cameras.viewmats[0].double(),
+            cameras.Ks[0].double(),
+            width,
+            height,
+            settings,
+            None if background is None else background.double(),
+        )
+
+    seen = outputs(own)
+    assert (seen.margin > 1e-6).all()  # no pixel is near a jump of the rules
+    flat = [seen.colors.reshape(-1)]
+    if seen.features is not None:
+        stopped = {k: v if k == "features" else v.detach() for k, v in own.items()}
+        features = seen.features if reach else outputs(stopped).features
+        flat.append(features.reshape(-1))
+    y = torch.cat(flat)
+    rows = torch.eye(len(y), dtype=torch.float64)
+    found = torch.autograd.grad(y, list(own.values()), rows, is_grads_batched=True)
+    return {name: g.reshape(len(y), *own[name].shape) for name, g in zip(own, found, strict=True)}
+
+
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize(
+    ("seed", "degree", "features", "reach", "distance"),
+    [(0, 3, 0, True, 3.0), (1, 2, 3, True, 3.0), (2, 1, 2, False, 3.0), (3, 0, 0, True, 1.2)],
+)
+def test_exact_information(make, mode, seed, degree, features, reach, distance):
+    splats = make.splats(12, seed=seed, degree=degree, features=features, size=0.25)
+    cameras = make.cameras([(17, 14)], seed=seed, distance=distance)
+    settings, background = RenderSettings(mode=mode), torch.tensor([0.2, 0.5, 0.9])
+    wanted = FisherSettings(method="exact", features_reach_shapes=reach, blocks=True)
+    [found] = fisher_information(splats, cameras, settings, wanted, background)
+    J = _jacobian(splats, cameras, settings, background, reach)
+    for name, value in found.tensors().items():
+        exact = J[name].square().sum(0)
+        assert value.shape == exact.shape
+        if exact.numel():
+            assert make.relative(value, exact) < 1e-5, name
+            seen = exact > 1e-4 * exact.max()
+            assert ((value - exact).abs() / exact)[seen].max() < 2e-3, name
+    rows = torch.cat([J[n].reshape(*J[n].shape[:2], -1) for n in NAMES], dim=2)
+    exact = torch.einsum("onj,onk->njk", rows, rows)
+    assert found.blocks.shape == (12, len(BLOCK_PARAMETERS), len(BLOCK_PARAMETERS))
+    assert make.relative(found.blocks, exact) < 1e-5
+    diagonal = torch.cat([found.tensors()[n].reshape(12, -1) for n in NAMES], dim=1)
+    assert torch.allclose(found.blocks.diagonal(dim1=1, dim2=2), diagonal, rtol=1e-5)
+    assert not found.estimated
+
+
+def test_probes_agree_with_the_exact_information(make):
+    splats = make.splats(30, degree=2, features=3, size=0.2)
+    cameras = make.cameras([(24, 20)])
+    [exact] = fisher_information(splats, cameras, fisher=FisherSettings(blocks=True))
+    probes = 600
+    wanted = FisherSettings(method="probes", probes=probes, blocks=True)
+    [found] = fisher_information(splats, cameras, fisher=wanted)
+    assert found.estimated
+    for name, value in found.tensors().items():
+        true = exact.tensors()[name]
+        seen = true > 0
+        z = (value - true)[seen] / (true[seen] * (2 / probes) ** 0.5)
+        assert z.abs().max() < 6, name  # the bound of the variance is not reached
+        assert z.square().mean() < 2, name
+        assert (value[~seen] == 0).all()
+    scale = exact.blocks.diagonal(dim1=1, dim2=2).sqrt()
+    scale = scale[:, :, None] * scale[:, None, :] + 1e-12
+    assert ((found.blocks - exact.blocks) / scale).abs().max() < 6 * (2 / probes) ** 0.5
+
+
+def test_features_that_do_not_reach_shapes(make):
+    splats, cameras = make.splats(20, features=4, size=0.2), make.cameras([(24, 20)])
+    stopped = FisherSettings(features_reach_shapes=False)
+    [with_features] = fisher_information(splats, cameras, fisher=stopped)
+    [without] = fisher_information(replace(splats, features=None), cameras)
+    for name, value in without.tensors().items():
+        assert torch.equal(value, with_features.tensors()[name]), name
+    per_gaussian = with_features.features
+    assert torch.equal(per_gaussian, per_gaussian[:, :1].expand_as(per_gaussian))
+    probed = replace(stopped, method="probes", probes=200)
+    [estimate] = fisher_information(splats, cameras, fisher=probed)
+    assert make.relative(estimate.log_scales, with_features.log_scales) < 0.3
+
+
+def test_information_of_pixels_adds_up(make):
+    # The lower and the upper half of an image are views of their own.
+    splats, cameras = make.splats(40), make.cameras([(30, 40)])
+    # All of them near the middle: the bound of the Jacobian depends on the size of the image.
+    splats = replace(splats, means=0.02 * splats.means)
+    [whole] = fisher_information(splats, cameras)
+    upper = replace(cameras, heights=(20,))
+    Ks = cameras.Ks.clone()
+    Ks[:, 1, 2] -= 20
+    lower = replace(cameras, Ks=Ks, heights=(20,))
+    parts = [fisher_information(splats, c)[0] for c in (upper, lower)]
+    for name, value in whole.tensors().items():
+        total = parts[0].tensors()[name] + parts[1].tensors()[name]
+        assert make.relative(total, value) < 1e-4, name
+
+
+def test_output_scale_and_what_is_hidden(make):
+    splats = make.splats(3, degree=0, size=0.3)
+    splats = replace(splats, means=torch.zeros(3, 3), sh0=torch.rand(3, 1, 3) + 1)
+    [once] = fisher_information(splats, make.cameras([(20, 20)]))
+    away = replace(splats, means=splats.means + 1000)
+    [nothing] = fisher_information(away, make.cameras([(20, 20)]))
+    for name, value in nothing.tensors().items():
+        assert (value == 0).all(), name
+        assert (once.tensors()[name] >= 0).all()
+
+
+def test_same_bytes_for_any_number_of_threads(make, torch_threads):
+    splats, cameras = make.splats(3000, features=3, degree=2, size=0.03), make.cameras([(70, 61)])
+    found = []
+    for count in (1, 2, 3):
+        torch_threads(count)
+        [one] = fisher_information(splats, cameras, fisher=FisherSettings(blocks=True))
+        values = {**one.tensors(), "blocks": one.blocks}
+        found.append({k: v.numpy().tobytes() for k, v in values.items()})
+    assert found[0] == found[1] == found[2]
+
+
+@pytest.mark.parametrize("log_scale", [-60.0, 8.0, 30.0])
+def test_extreme_input_is_finite(make, log_scale):
+    splats = make.splats(20, features=1)
+    log_scales = splats.log_scales.clone()
+    log_scales[::2] = log_scale
+    quats = splats.quats.clone()
+    quats[3] = 0
+    means = splats.means.clone()
+    means[5] = float("nan")
+    splats = replace(splats, log_scales=log_scales, quats=quats, means=means)
+    [found] = fisher_information(
+        splats, make.cameras([(33, 20)]), fisher=FisherSettings(blocks=True)
+    )
+    for name, value in found.tensors().items():
+        assert torch.isfinite(value).all(), name
+        assert (value >= 0).all(), name
+    assert torch.isfinite(found.blocks).all()
+
+
+def test_bad_input(make):
+    splats, cameras = make.splats(3), make.cameras([(8, 8)])
+    with pytest.raises(InputError, match="probes should be at least 1, found 0"):
+        fisher_information(splats, cameras, fisher=FisherSettings(method="probes", probes=0))
+    with pytest.raises(InputError, match="'auto', 'exact' or 'probes', found 'guess'"):
+        fisher_information(splats, cameras, fisher=FisherSettings(method="guess"))  # type: ignore
+    with pytest.raises(InputError, match="exact information needs splats on 'cpu'"):
+        fisher_information(splats.to("meta"), cameras, fisher=FisherSettings(method="exact"))
