@@ -203,5 +203,5 @@ def _expect(tree: xr.DataTree, key: str, child: str, example: str) -> None:
     from ops.errors import InputError
 
     if child not in tree.children:
-        held = ", ".join(tree.children) or "a table"
+        held = ", ".join(sorted(tree.children)) or "a table"
         raise InputError(f"{key} holds no {child} but {held}; expected an artifact like {example}")

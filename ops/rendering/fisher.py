@@ -134,8 +134,7 @@ def fisher_information(
             features_reach_shapes=fisher.features_reach_shapes,
             blocks=fisher.blocks,
         )
-        features = diagonal.pop("features") if "features" in diagonal else None
-        found.append(Fisher(**diagonal, features=features, blocks=blocks, estimated=False))
+        found.append(_fisher(diagonal, blocks, estimated=False))
     return found
 
 
@@ -180,6 +179,11 @@ def _probed(
             row = torch.cat([*parts, by_name["opacity_logits"][:, None]], dim=1)
             products += row[:, :, None] * row[:, None, :]
     means = {name: value / fisher.probes for name, value in squares.items()}
-    features = means.pop("features") if "features" in means else None
     blocks = None if products is None else products / fisher.probes
-    return Fisher(**means, features=features, blocks=blocks, estimated=True)
+    return _fisher(means, blocks, estimated=True)
+
+
+def _fisher(diagonal: dict[str, Tensor], blocks: Tensor | None, *, estimated: bool) -> Fisher:
+    named = {k: v for k, v in diagonal.items() if k != "features"}
+    features = diagonal.get("features")
+    return Fisher(**named, features=features, blocks=blocks, estimated=estimated)

@@ -8,6 +8,7 @@ Writes the seeds FIRST to LAST, each as a version made by code "seed-N", and pri
 from __future__ import annotations
 
 import argparse
+import os
 import resource
 import signal
 import sys
@@ -69,4 +70,8 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    code = main()
+    sys.stdout.flush()
+    # Not by way of the interpreter's end: Icechunk's threads may still be busy with what failed,
+    # and one that asks for an interpreter that is gone takes the process down with it.
+    os._exit(code)
