@@ -156,7 +156,8 @@ def _headings(figure: Figure, result: BenchResult) -> None:
     )
     on = machine.gpu or f"{threads} thread{'s' * (threads > 1)} of {machine.cpu} ({machine.simd})"
     peak = result.peaks.get(threads)
-    on += f" · fma peak {peak:.0f} GFLOP/s, measured" if peak else ""
+    on += f" · fma peak {peak.gflops:.0f} GFLOP/s, measured" if peak else ""
+    on += " while other programs were at work" if result.disturbed else ""
     figure.text(0.012, 1 - 0.58 / height, on, color=_FAINT, fontsize=8.5, va="center")
     keys = [(_OURS, "gsplat" if machine.gpu else "Splatworks")]
     if any(row.renderer == TORCH_TILES for row in result.stages):

@@ -21,7 +21,7 @@ class Machine:
     cpu: str
     compiled_for: str  # the kind of processor as LLVM calls it
     cores: int  # logical cores that this process may use
-    load: float | None  # runnable processes in the minute before; above 0, others were at work
+    load: float | None  # processes at work in the minute before
     simd: str  # the widest vector instructions
     simd_bits: int
     gpu: str | None

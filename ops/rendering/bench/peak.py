@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,23 +73,29 @@ def _few_chains(part: int, parts: int, steps: int, factors: Any, out: Any) -> No
     vstore(out, part * LANES, c0 + c1 + c2 + c3 + c4 + c5)
 
 
-def fma_peak(threads: int, seconds: float = _SECONDS) -> float:
-    """The peak of float32 arithmetic in GFLOP/s, an fma counted as two.
+class Peak(NamedTuple):
+    """What the machine gave in the best of many short runs."""
 
-    The best of many short runs, in wall time: what the machine gives when nobody else has it.
+    gflops: float  # of float32, an fma counted as two; by wall time
+    cores: float  # processor time per wall time: less than the threads where others had a share
+
+
+def fma_peak(threads: int, seconds: float = _SECONDS) -> Peak:
+    """The peak of float32 arithmetic.
 
     Args:
         threads: How many threads work at the same time.
         seconds: How long to go on trying, for each of two kernels.
     """
     factors = np.array([0.999, 1e-3], np.float32)
-    best = 0.0
+    best = Peak(0.0, 0.0)
     for compiled, chains in ((_many_chains, _MANY), (_few_chains, _FEW)):
         flops = 2 * LANES * chains * _STEPS * threads
         stop = time.perf_counter() + seconds
         while time.perf_counter() < stop:
             out = np.ones((threads, LANES), np.float32)
-            start = time.perf_counter()
+            wall, cpu = time.perf_counter(), time.process_time()
             run(threads, compiled, _STEPS, factors, out)
-            best = max(best, flops / (time.perf_counter() - start))
-    return best / 1e9
+            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            best = max(best, Peak(flops / wall / 1e9, cpu / wall))
+    return best

@@ -26,10 +26,13 @@ def _machine(result: BenchResult) -> Text:
         f"{m.cpu}, {m.cores} cores, {m.simd}, {m.system}" + (f"; {m.gpu}" if m.gpu else ""),
         f"Python {m.python}, torch {m.torch}, Numba {m.numba}, LLVM {m.llvm} ({m.compiled_for})",
     ]
-    peaks = [f"{v:.0f} GFLOP/s on {_threads(k)}" for k, v in result.peaks.items()]
+    peaks = [f"{v.gflops:.0f} GFLOP/s on {_threads(k)}" for k, v in result.peaks.items()]
     lines += [f"fma peak, measured: {', '.join(peaks)}"] if peaks else []
-    if m.load is not None and m.load > 0.5:
-        lines.append(f"other programs were running (load {m.load:.1f}): times are too long")
+    for count, cores in result.disturbed.items():
+        had = f"{_threads(count)} had {cores:.1f} cores at times"
+        lines.append(
+            f"{had}: others were at work, and what follows is not what this machine can do"
+        )
     return Text("\n".join(lines))
 
 

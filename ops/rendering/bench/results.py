@@ -7,6 +7,7 @@ from typing import Any
 
 from ops.rendering.bench.kernels import FORWARD, ViewFacts
 from ops.rendering.bench.machine import Machine
+from ops.rendering.bench.peak import Peak
 from ops.rendering.bench.timing import Timing
 
 STAGES = ("forward", "backward", "iteration")  # an iteration is a whole step of training
@@ -55,7 +56,7 @@ class BenchResult:
 
     machine: Machine
     device: str
-    peaks: dict[int, float]  # GFLOP/s of fma by number of threads; empty on a GPU
+    peaks: dict[int, Peak]  # of fma, by number of threads; empty on a GPU
     scenes: list[SceneRow]
     stages: list[StageRow]
     kernels: list[KernelRow]
@@ -64,6 +65,19 @@ class BenchResult:
     def most_threads(self) -> int:
         """The largest number of threads that was measured."""
         return max((row.threads for row in self.stages), default=1)
+
+    @property
+    def disturbed(self) -> dict[int, float]:
+        """The cores that threads were given, where others took some: that spoils numbers.
+
+        Seen by processor time per wall time of work that all threads share evenly.
+        """
+        cores = {threads: peak.cores for threads, peak in self.peaks.items()}
+        for row in self.kernels:
+            if row.flops is not None and row.time.wall_ms > 1:
+                given = row.time.cpu_ms / row.time.wall_ms
+                cores[row.threads] = min(cores[row.threads], given)
+        return {threads: given for threads, given in cores.items() if given < 0.85 * threads}
 
     def stage(self, size: str, stage: str, renderer: str, threads: int) -> StageRow | None:
         """The row of these, where it was measured."""
@@ -107,7 +121,7 @@ class BenchResult:
     def peak_share(self, row: KernelRow) -> float | None:
         """What part of the machine's fma peak, on as many threads, a raster kernel reaches."""
         gflops = self.gflops(row)
-        return None if gflops is None else gflops / self.peaks[row.threads]
+        return None if gflops is None else gflops / self.peaks[row.threads].gflops
 
     def stage_share(self, row: KernelRow) -> float:
         """What part of its stage's wall time a kernel takes."""
@@ -125,7 +139,8 @@ class BenchResult:
         return {
             "machine": asdict(self.machine),
             "device": self.device,
-            "fma_peak_gflops": {str(k): v for k, v in self.peaks.items()},
+            "fma_peak_gflops": {str(k): v.gflops for k, v in self.peaks.items()},
+            "disturbed": {str(k): v for k, v in self.disturbed.items()},
             "scenes": [self._scene(row) for row in self.scenes],
             "stages": [
                 {

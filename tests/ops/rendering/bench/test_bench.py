@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pytest
 import torch
@@ -13,9 +14,11 @@ from rich.console import Console
 from ops.errors import InputError
 from ops.rendering.bench.chart import chart
 from ops.rendering.bench.measure import bench
-from ops.rendering.bench.report import tables
+from ops.rendering.bench.peak import Peak
+from ops.rendering.bench.report import _machine, tables
 from ops.rendering.bench.results import OURS, STAGES, TORCH_TILES, BenchResult
 from ops.rendering.bench.scenes import Size, find_sizes
+from ops.rendering.bench.timing import Timing
 
 FORWARD_ONLY = Size(name="glance", count=200, width=20, height=20, forward_only=True)
 CPU = torch.device("cpu")
@@ -39,13 +42,13 @@ def test_every_row_is_there(result):
         assert len(names) == len(set(names))
         assert {"project", "raster_forward", "raster_backward", "project_backward"} <= set(names)
     assert set(result.peaks) == {1, 2}
-    assert all(peak > 0 for peak in result.peaks.values())
+    assert all(peak.gflops > 0 for peak in result.peaks.values())
 
 
 def test_numbers_follow_from_each_other(result):
     raster = result.kernel("tiny", "raster_forward", 1)
     assert result.peak_share(raster) == pytest.approx(
-        raster.flops / (raster.time.wall_ms * 1e-3) / (result.peaks[1] * 1e9)
+        raster.flops / (raster.time.wall_ms * 1e-3) / (result.peaks[1].gflops * 1e9)
     )
     for stage in ("forward", "backward"):
         kernels = [k for k in result.kernels if (k.size, k.stage, k.threads) == ("tiny", stage, 1)]
@@ -72,6 +75,19 @@ def test_the_table_has_every_row_and_fits(result):
     for kernel in {k.kernel for k in result.kernels}:
         assert sum(kernel in line for line in lines) >= 2
     assert sum("glance" in line for line in lines) == 1 + 2 + 2 + 2  # scene, stages, raster, heads
+
+
+def test_a_disturbed_run_says_so(result):
+    alone = replace(result, peaks={1: Peak(100.0, 1.0), 2: Peak(200.0, 1.98)}, kernels=[])
+    assert alone.disturbed == {}
+    busy = replace(alone, peaks={1: Peak(100.0, 1.0), 2: Peak(101.0, 1.02)})
+    assert busy.disturbed == {2: 1.02}
+    console = Console(width=100, file=io.StringIO())
+    console.print(_machine(busy))
+    assert "2 threads had 1.0 cores" in console.file.getvalue()
+    [row] = [k for k in result.kernels if k.kernel == "raster_forward" and k.threads == 2][:1]
+    slow = replace(row, time=Timing(20.0, 20.0, 24.0, 24.0))
+    assert replace(alone, kernels=[slow]).disturbed == {2: 1.2}
 
 
 def test_json_holds_everything(result):
