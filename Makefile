@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui lab test check format clean
+.PHONY: help install demo ui lab bench test check format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,6 +29,9 @@ ui: $(INSTALLED) ## Open the Dagster UI on 127.0.0.1:3000
 
 lab: $(INSTALLED) ## Open JupyterLab on 127.0.0.1:8888
 	@$(BIN)/splatworks lab
+
+bench: $(INSTALLED) ## Measure the renderer on this machine (options: make bench ARGS=--json)
+	@$(BIN)/splatworks bench $(ARGS)
 
 test: $(INSTALLED) check ## Run all checks and tests
 	@$(BIN)/python -m pytest

@@ -250,6 +250,32 @@ def doctor(as_json: AsJson = False) -> None:
 
 
 @app.command()
+def bench(
+    sizes: Annotated[
+        str, typer.Option(help="Which scenes: 10k, 50k, 200k, 500k; several with commas.")
+    ] = "",
+    repeats: Annotated[int, typer.Option(help="How often each stage is timed.")] = 7,
+    threads: Annotated[
+        str, typer.Option(help="Numbers of threads, with commas; default: 1 and all cores.")
+    ] = "",
+    device: Annotated[
+        str, typer.Option(help="cpu or cuda (gsplat is then measured); default: the best there is.")
+    ] = "",
+    chart: Annotated[
+        Path | None, typer.Option(help="Also write a picture of the result, a .png file.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Measure how fast this machine renders and trains, and how near that is to its peak.
+
+    Synthetic scenes like trained ones, drawing, gradients and whole training steps; on the CPU
+    also every kernel, beside a tile rasteriser in plain PyTorch. Takes about a minute; other
+    programs that run meanwhile make all numbers worse.
+    """
+    lazily("machine", "bench")(sizes, repeats, threads, device, chart, as_json)
+
+
+@app.command()
 def ui(
     host: Annotated[
         str, typer.Option(help="Who may connect; 127.0.0.1 is this machine only.")

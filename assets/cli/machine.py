@@ -1,13 +1,16 @@
-"""Commands about this machine: what it has, and its two servers."""
+"""Commands about this machine: what it has, how fast it is, and its two servers."""
 
 from __future__ import annotations
 
+import json
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
-from assets.cli.app import emit, fail, out
+from assets.cli.app import emit, err, fail, out
 from assets.instance import prepare
+from ops.errors import InputError
 from storage.home import Home
 
 ROOT = Path(__file__).parents[2]  # the checkout, where workspace.yaml and notebooks/ are
@@ -25,6 +28,55 @@ def doctor(as_json: bool) -> None:
     emit(rows, as_json)
     if any(f.state == "broken" for f in findings):
         sys.exit(1)
+
+
+def bench(
+    sizes: str, repeats: int, threads: str, device: str, chart: Path | None, as_json: bool
+) -> None:
+    """Measure the renderer; see the help text of the command."""
+    from ops.device import pick_device
+    from ops.rendering.bench.machine import this_machine
+    from ops.rendering.bench.scenes import find_sizes
+
+    if chart is not None:
+        if chart.suffix.lower() != ".png":
+            raise InputError(f"bench: the chart is a .png file, found {str(chart)!r}")
+        if not chart.absolute().parent.is_dir():
+            raise InputError(f"bench: no folder {str(chart.parent)!r} to write the chart into")
+    chosen = find_sizes(_listed(sizes) or None)
+    where = pick_device(device or None)
+    counts = _whole_numbers(threads) or sorted({1, this_machine(where).cores})
+
+    from ops.rendering.bench.chart import chart as draw_chart
+    from ops.rendering.bench.measure import bench as measure
+    from ops.rendering.bench.report import tables
+
+    # Lines, not a moving bar: that would take processor time while it is measured.
+    def tell(done: int, total: int, what: str, values: Mapping[str, float] | None = None) -> None:
+        err.print(f"[dim]{done}/{total} {what}[/]", highlight=False)
+
+    result = measure(chosen, threads=counts, repeats=repeats, device=where, progress=tell)
+    if chart is not None:
+        chart.write_bytes(draw_chart(result))
+    if as_json:
+        out.print_json(json.dumps(result.as_json()))
+        return
+    out.print(tables(result))
+    if chart is not None:
+        out.print(f"wrote {chart}", highlight=False)
+
+
+def _listed(text: str) -> list[str]:
+    return [part.strip() for part in text.split(",") if part.strip()]
+
+
+def _whole_numbers(text: str) -> list[int]:
+    try:
+        return [int(part) for part in _listed(text)]
+    except ValueError:
+        raise InputError(
+            f"bench: threads are whole numbers with commas between them, found {text!r}"
+        ) from None
 
 
 def ui(host: str, port: int) -> None:

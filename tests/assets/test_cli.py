@@ -68,7 +68,7 @@ def test_help_names_every_command(run: Run) -> None:
     assert code == 0
     for command in (
         *("add", "scenes", "materialize", "status", "history", "diff"),
-        *("export", "import", "doctor", "ui", "lab"),
+        *("export", "import", "doctor", "bench", "ui", "lab"),
     ):
         assert command in out
         code, text, _ = run(command, "--help")
@@ -197,6 +197,35 @@ def test_doctor_says_what_each_missing_thing_gives(run: Run) -> None:
     for row in rows.values():
         assert row["state"] in ("ok", "missing", "broken")
         assert row["state"] == "ok" or len(row["without it"]) > 10
+
+
+def test_bench_prints_json_and_draws(run: Run, tmp_path: Path) -> None:
+    picture = tmp_path / "bench.png"
+    options = ("--sizes", "tiny", "--repeats", "1", "--threads", "1", "--device", "cpu")
+    code, out, err = run("bench", *options, "--json", "--chart", picture)
+    assert code == 0, err
+    found = json.loads(out)
+    assert {row["stage"] for row in found["stages"]} == {"forward", "backward", "iteration"}
+    with Image.open(picture) as image:
+        assert image.size[0] > 1000
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("--sizes", "3k"), "10k, 50k"),
+        (("--threads", "two"), "whole numbers"),
+        (("--threads", "0"), "at least 1"),
+        (("--repeats", "0"), "at least 1"),
+        (("--device", "tpu9"), "cuda"),
+        (("--chart", "nowhere/bench.png"), "nowhere"),
+        (("--chart", "bench.gif"), ".png"),
+    ],
+)
+def test_bench_refuses_what_it_cannot_do(run: Run, options: tuple[str, str], words: str) -> None:
+    code, _, err = run("bench", "--sizes", "tiny", "--device", "cpu", *options)
+    assert code == 2
+    assert words in err
 
 
 def start(home: Home, *arguments: str) -> "subprocess.Popen[str]":

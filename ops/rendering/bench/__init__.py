@@ -1,0 +1,1 @@
+"""How fast rendering and training are on this machine, and how near to what it can do."""
