@@ -16,6 +16,7 @@ from ops.rendering.bench.results import STAGES, TORCH_TILES, BenchResult, SceneR
 _INK, _FAINT, _LINE = "#24272e", "#737b86", "#e3e6ea"
 _OURS, _TORCH, _SECOND = "#2f7fc1", "#e07b39", "#9cc5e6"
 _TITLES = {"forward": "Drawing", "backward": "Gradients", "iteration": "Training step"}
+_TITLES["fisher"] = "Fisher information"
 _PAPER: dict[str, Any] = {"facecolor": "white", "edgecolor": "none", "pad": 0.8}  # hides lines
 _NOTE: dict[str, Any] = {"ha": "center", "va": "center", "color": _FAINT, "fontsize": 8}
 _NOTE["bbox"] = _PAPER
@@ -44,7 +45,9 @@ def chart(result: BenchResult) -> bytes:
     with mpl.rc_context(_STYLE):  # type: ignore[arg-type]
         with_peak = bool(result.kernels)
         widths = [1.0] * len(STAGES) + [0.85] * with_peak
-        figure = Figure(figsize=(11, 1.75 + 0.62 * len(result.scenes)), dpi=170, facecolor="white")
+        figure = Figure(
+            figsize=(13.5, 1.75 + 0.62 * len(result.scenes)), dpi=170, facecolor="white"
+        )
         height = figure.get_figheight()
         grid = figure.add_gridspec(
             1,

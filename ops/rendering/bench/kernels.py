@@ -15,44 +15,41 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from ops.rendering.cpu import autograd, jit
-from ops.rendering.cpu.binning import TILE
-from ops.rendering.cpu.jit import kernel
-from ops.rendering.cpu.projection import KX, KY, LOG2_MIN_ALPHA, LOG2_OPACITY, MX, MY, SLOPE
-from ops.rendering.cpu.raster_forward import CHECK_EVERY, MAX_ALPHA, PLANE, STOP
-from ops.rendering.cpu.simd import (
-    aligned_empty,
-    any_lane,
-    both,
-    exp2,
-    fma,
-    fnma,
-    ge,
-    gt,
-    iota,
-    select,
-    splat,
-    vload,
-    vmin,
-    vneg,
-    vstore,
-    vsum,
+from ops.rendering.cpu import autograd, fisher, jit
+from ops.rendering.cpu.jit import kernel, workspace
+from ops.rendering.cpu.raster_forward import (
+    CHECK_EVERY,
+    absorb,
+    exponent_in_block,
+    footprint_in_tile,
+    opacities,
+)
+from ops.rendering.cpu.simd import LANES, any_lane, both, gt, select, splat, vsum
+from ops.rendering.cpu.simd_memory import vload, vstore
+from ops.rendering.cpu.tiles import (
+    BIT,
+    BLOCKS,
+    TILE,
+    blocks_in_image,
+    inside_image,
+    lowest_block,
 )
 from ops.rendering.interface import Rendering
 
 _f = np.float32
 
-FORWARD, BACKWARD = "raster_forward", "raster_backward"
+FORWARD, BACKWARD, FISHER = "raster_forward", "raster_backward", "raster_fisher"
 
 # Floating point operations per lane with three channels; one fma is two of them, comparisons,
-# selections and integer operations are none. Every lane that is looked at costs the exponent and
-# the step to the next row:
-TEST_FLOPS = 4
-# Where some lane of a vector is above 1/255, all of its lanes are blended as well: exp2 (13), the
-# next transmittance (2), the weight (1) and three channels (6);
-# or exp2 (13), transmittance and weight (3), the gradients of three channels and their product
-# with the colour (11), R (2), dL/dalpha (4), and q with its sums over rows (6).
-BLEND_FLOPS = {FORWARD: 22, BACKWARD: 39}
+# selections and integer operations are none. All kernels: the exponent (10), exp2 (13), the cut of
+# alpha (1), the next transmittance (2) and the weight (1). Then
+# forward: three channels (6);
+# backward: the gradients of three channels and their product with the colour (11), R (2),
+# dL/dalpha (4), and q with its six sums (12);
+# Fisher: what is behind in three channels and alpha s (18), the sum of squares (5), monomials (7),
+# their 15 sums and that of the weights (27), and the 18 mixed sums (36).
+FLOPS = {FORWARD: 33, BACKWARD: 56, FISHER: 120}
+_WATCHED = (autograd, fisher)
 
 
 @dataclass
@@ -67,9 +64,7 @@ class Lanes(NamedTuple):
     """How many lanes (a Gaussian at a pixel) the vector loops of one view go through."""
 
     evaluated: int
-    """Lanes whose exponent is computed."""
-    shaded: int
-    """Lanes of the vectors that are blended, because at least one of their lanes needs it."""
+    """Lanes that are computed."""
     blended: int
     """Lanes that change their pixel. The rest is the price of working on 16 at once."""
 
@@ -96,22 +91,25 @@ def recorded() -> Iterator[dict[str, KernelTime]]:
     Not for renderings on several threads at once.
     """
     times: dict[str, KernelTime] = {}
-    before = {k: v for k, v in vars(autograd).items() if isinstance(v, Dispatcher)}
+    before = [
+        (module, name, value)
+        for module in _WATCHED
+        for name, value in vars(module).items()
+        if isinstance(value, Dispatcher) or value is jit.run
+    ]
 
     def run(parts: int, compiled: Callable[..., None], *arguments: Any) -> None:
         inner = compiled.kernel if isinstance(compiled, _Timed) else compiled
         with _timed(times, inner.__name__):
             jit.run(parts, inner, *arguments)
 
-    autograd.run = run
-    for name, compiled in before.items():
-        setattr(autograd, name, _Timed(compiled, times))
+    for module, name, value in before:
+        setattr(module, name, run if value is jit.run else _Timed(value, times))
     try:
         yield times
     finally:
-        autograd.run = jit.run
-        for name, compiled in before.items():
-            setattr(autograd, name, compiled)
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 class _Timed:
@@ -149,7 +147,7 @@ def view_facts(view: Any) -> ViewFacts:
     """The numbers that say how expensive a view is."""
     lanes = evaluated_lanes(view)
     return ViewFacts(
-        visible=len(view.order) / max(1, len(view.parameters.means)),
+        visible=float((view.depths > 0).mean()),
         entries_per_tile=len(view.entries) / (len(view.offsets) - 1),
         blended_per_pixel=lanes.blended / (view.width * view.height),
         lanes=lanes,
@@ -161,77 +159,66 @@ def nominal_flops(name: str, lanes: Lanes) -> int:
 
     What it spends on entries and tiles is not counted.
     """
-    return TEST_FLOPS * lanes.evaluated + BLEND_FLOPS[name] * lanes.shaded
+    return FLOPS[name] * lanes.evaluated
 
 
 def evaluated_lanes(view: Any) -> Lanes:
     """Walks the lists of a view as the raster kernels do, and counts lanes.
 
-    Forward and backward go through the same lanes.
+    All of them go through the same lanes; those of the fellow of an odd block are counted.
     """
     parts = jit.threads()
-    counts = np.zeros((parts, 3), np.int64)
-    arrays = (view.offsets, view.entries, view.footprints)
-    jit.run(parts, _walk, view.width, view.height, *arrays, counts)
+    counts = np.zeros((parts, 2), np.int64)
+    space = workspace(parts, (BLOCKS + 1) * LANES)
+    arrays = (view.offsets, view.entries, view.masks, view.footprints)
+    jit.run(parts, _walk, space, view.width, view.height, *arrays, counts)
     return Lanes(*counts.sum(axis=0).tolist())
 
 
-@kernel("void(i8, i8, i8, i8, i8[::1], i4[:,::1], f4[:,::1], i8[:,::1])")
+@kernel("void(i8, i8, f4[:,::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], i8[:,::1])")
 def _walk(
     part: int,
     parts: int,
+    space: Any,
     width: int,
     height: int,
     offsets: Any,
     entries: Any,
+    masks: Any,
     footprints: Any,
     counts: Any,
 ) -> None:
-    """Adds evaluated, shaded and blended lanes of every ``parts``-th tile to ``counts[part]``."""
+    """Adds evaluated and blended lanes of every ``parts``-th tile to ``counts[part]``."""
     across = (width + TILE - 1) // TILE
-    scratch = aligned_empty(PLANE)  # transmittance, negative once a pixel is finished
+    scratch = space[part]  # transmittance, negative once a pixel is finished
+    one, zero = splat(_f(1)), splat(_f(0))
     for tile in range(part, offsets.shape[0] - 1, parts):
-        tile_y = tile // across
-        tile_x = tile - tile_y * across
-        rows = min(TILE, height - tile_y * TILE)
-        px = iota() + _f(tile_x * TILE + 0.5)
-        py = _f(tile_y * TILE) + _f(0.5)
-        for y in range(rows):
-            vstore(scratch, y * TILE, select(gt(_f(width), px), _f(1), _f(-1)))
+        tile_y = tile // across * TILE
+        tile_x = tile % across * TILE
+        for block in range(BLOCKS + 1):
+            inside = inside_image(block, tile_x, tile_y, width, height)
+            vstore(scratch, block * LANES, select(inside, one, _f(-1)))
+        live = blocks_in_image(tile_x, tile_y, width, height)
+        finished = 0
         at = offsets[tile]
         end = offsets[tile + 1]
-        first_row = 0
-        end_row = rows
-        while at < end and first_row < end_row:
+        while at < end and live != 0:
             stop = min(at + CHECK_EVERY, end)
             for e in range(at, stop):
-                m = entries[e, 0]
-                y0 = max(entries[e, 1] >> 8, first_row)
-                y1 = min(entries[e, 1] & 255, end_row)
-                kx = splat(footprints[m, KX])
-                slope = splat(footprints[m, SLOPE])
-                dy = py + _f(y0) - footprints[m, MY]
-                u = fnma(slope, dy, px - footprints[m, MX])
-                for y in range(y0, y1):
-                    row = footprints[m, LOG2_OPACITY] + footprints[m, KY] * dy * dy
-                    exponent = fma(u * kx, u, row)
-                    T = vload(scratch, y * TILE)
-                    hit = both(ge(exponent, LOG2_MIN_ALPHA), gt(T, _f(0)))
-                    counts[part, 0] += TILE
-                    if any_lane(hit):
-                        next_T = fnma(vmin(exp2(exponent), MAX_ALPHA), T, T)
-                        going_on = gt(next_T, STOP)
-                        after = select(going_on, next_T, vneg(T))
-                        vstore(scratch, y * TILE, select(hit, after, T))
-                        counts[part, 1] += TILE
-                        blended = select(both(hit, going_on), splat(_f(1)), splat(_f(0)))
-                        counts[part, 2] += int(vsum(blended))
-                    u = u - slope
-                    dy += _f(1)
+                todo = masks[e] & live
+                footprint = footprint_in_tile(entries[e, 0], footprints, tile_x, tile_y)
+                visited = 0
+                while todo != 0:
+                    block = lowest_block(todo)
+                    todo &= todo - 1
+                    visited += 1
+                    _, _, exponent = exponent_in_block(block, footprint)
+                    (_, alpha), _ = opacities(exponent, exponent)
+                    going_on, after = absorb(alpha, vload(scratch, block * LANES))
+                    vstore(scratch, block * LANES, after)
+                    if not any_lane(going_on):
+                        finished |= BIT[block]
+                    counts[part, 1] += int(vsum(select(both(going_on, gt(alpha, zero)), one, zero)))
+                counts[part, 0] += (visited + visited % 2) * LANES
             at = stop
-            while first_row < end_row and not any_lane(gt(vload(scratch, first_row * TILE), _f(0))):
-                first_row += 1
-            while end_row > first_row and not any_lane(
-                gt(vload(scratch, (end_row - 1) * TILE), _f(0))
-            ):
-                end_row -= 1
+            live &= ~finished

@@ -28,6 +28,7 @@ from ops.rendering.bench.results import (
 from ops.rendering.bench.scenes import EXTENT, BenchScene, Size, make_scene
 from ops.rendering.bench.timing import measure, summary, torch_threads
 from ops.rendering.bench.torch_tiles import render_torch_tiles
+from ops.rendering.fisher import fisher_information
 from ops.rendering.render import render
 from ops.splats.initialise import as_parameters, as_splats
 from ops.splats.losses import photo_loss
@@ -99,7 +100,8 @@ def _measure_size(
         measured.append((TORCH_TILES, render_torch_tiles, min(repeats, TORCH_REPEATS)))
     for renderer, drawing, times in measured:
         work = _Work(scene, drawing)
-        for stage in STAGES[:1] if scene.size.forward_only else STAGES:
+        stages = STAGES if renderer == OURS else STAGES[:-1]
+        for stage in stages[:1] if scene.size.forward_only else stages:
             before = work.prepare_backward if stage == "backward" else None
             watched = renderer == OURS and stage != "iteration"
             timing, seen = measure(
@@ -119,7 +121,9 @@ def _measure_size(
             )
             found.stages.append(row)
             if watched:
-                found.kernels.extend(_kernel_rows(row, seen, found.scenes[-1]))
+                known = {k.kernel for k in found.kernels if (k.size, k.threads) == row.place}
+                new = _kernel_rows(row, seen, found.scenes[-1])
+                found.kernels.extend(k for k in new if k.kernel not in known)
 
 
 def draw(splats: Splats, cameras: Cameras) -> Tensor:
@@ -154,6 +158,10 @@ class _Work:
         """From the gradient of the image to that of every parameter."""
         self._colors.backward(self._gradient)
 
+    def fisher(self) -> None:
+        """How much the view says about every parameter, exactly."""
+        fisher_information(self._scene.splats, self._scene.cameras)
+
     def iteration(self) -> None:
         """One step of training, as ``ops.splats.training`` does it, without densification."""
         set_means_rate(self._optimisers, means_rate(self._settings, EXTENT, 0))
@@ -187,7 +195,7 @@ def _kernel_rows(
     assert scene.facts is not None
     rows = []
     for name in repeats[0]:
-        counted = name in kernels.BLEND_FLOPS
+        counted = name in kernels.FLOPS
         rows.append(
             KernelRow(
                 size=stage.size,

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ops.rendering.cpu.jit import kernel, run
-from ops.rendering.cpu.simd import LANES, fma, splat, vload, vstore
+from ops.rendering.cpu.simd import LANES, fma, splat
+from ops.rendering.cpu.simd_memory import vload, vstore
 
 _f = np.float32
 

@@ -8,7 +8,7 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from ops.rendering.bench.kernels import BACKWARD, FORWARD
+from ops.rendering.bench.kernels import BACKWARD, FISHER, FORWARD
 from ops.rendering.bench.results import TORCH_TILES, BenchResult, KernelRow
 
 
@@ -84,7 +84,7 @@ def _stages(result: BenchResult) -> Table:
 
 
 def _raster(result: BenchResult) -> Table:
-    """The two kernels that blend: how near to the machine's peak, and how much of it is useful."""
+    """The kernels that go through pixels: how near to the machine's peak, and how much of it is useful."""
     table = _table(
         "Raster kernels (nominal GFLOP/s by wall time, part of the fma peak)",
         (
@@ -101,7 +101,7 @@ def _raster(result: BenchResult) -> Table:
     )
     for scene in result.scenes:
         for threads in result.peaks:
-            for name in (FORWARD, BACKWARD):
+            for name in (FORWARD, BACKWARD, FISHER):
                 row = result.kernel(scene.size, name, threads)
                 if row is None or scene.facts is None:
                     continue

@@ -10,7 +10,8 @@ from ops.rendering.bench.machine import Machine
 from ops.rendering.bench.peak import Peak
 from ops.rendering.bench.timing import Timing
 
-STAGES = ("forward", "backward", "iteration")  # an iteration is a whole step of training
+# An iteration is a whole step of training; Fisher is the exact information of one view.
+STAGES = ("forward", "backward", "iteration", "fisher")
 OURS, GSPLAT, TORCH_TILES = "splatworks", "gsplat", "torch tiles"
 
 
@@ -36,6 +37,11 @@ class StageRow:
     threads: int
     repeats: int
     time: Timing
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Size and number of threads."""
+        return self.size, self.threads
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +140,12 @@ class BenchResult:
         row = self.kernel(size, FORWARD, threads)
         return None if row is None else 1 / self.stage_share(row)
 
+    def fisher_over_gradient(self, size: str, threads: int) -> float | None:
+        """How many times longer the information of a view takes than drawing it and gradients."""
+        rows = [self.stage(size, s, OURS, threads) for s in ("fisher", "forward", "backward")]
+        walls = [row.time.wall_ms for row in rows if row is not None]
+        return walls[0] / (walls[1] + walls[2]) if len(walls) == 3 else None
+
     def as_json(self) -> dict[str, Any]:
         """Everything as plain values for a script, flat rows with what follows from them."""
         return {
@@ -171,6 +183,9 @@ class BenchResult:
             values["useful_lanes"] = lanes.useful
             values["forward_over_raster"] = {
                 str(t): self.forward_over_raster(row.size, t) for t in self.peaks
+            }
+            values["fisher_over_gradient"] = {
+                str(t): self.fisher_over_gradient(row.size, t) for t in self.peaks
             }
         return values
 
