@@ -2,6 +2,11 @@
 
 Kernels have explicit signatures, so what is compiled is settled when a module is imported and no
 array layout or integer width can cause another compilation in the middle of a training run.
+
+Helpers are always inlined. Numba exports one that is not as a weak symbol, and of several copies
+(its own, one in each kernel that calls it) all kernels run the one that their process saw first:
+while compiling the helper's own, when loading from the cache that of the first kernel. LLVM may
+fuse and schedule each copy differently, so the last bits would depend on where a kernel came from.
 """
 
 from __future__ import annotations
@@ -75,13 +80,18 @@ def kernel(
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Marks a function of scalars that kernels call; it rounds the same in all of them."""
-    made: Callable[..., Any] = numba.njit(error_model="numpy")(function)
+    # Left unsaid, fastmath would be that of whichever kernel calls.
+    made: Callable[..., Any] = numba.njit(error_model="numpy", fastmath=False, forceinline=True)(
+        function
+    )
     return made
 
 
 def scalar_helper(function: Callable[..., Any]) -> Callable[..., Any]:
     """Like :func:`helper`, where the last bit does not matter and fusing is welcome."""
-    made: Callable[..., Any] = numba.njit(error_model="numpy", fastmath=set(SCALAR_MATHS))(function)
+    made: Callable[..., Any] = numba.njit(
+        error_model="numpy", fastmath=set(SCALAR_MATHS), forceinline=True
+    )(function)
     return made
 
 
