@@ -21,11 +21,13 @@ _config: Any = importlib.import_module("numba.core.config")
 
 # None of the functions allocates. Without Numba's reference counts (_nrt) a scene of twenty arrays
 # is passed on for free; with them it costs forty atomic operations at every call, half of the time
-# on one thread and more when threads fight over the counters.
+# on one thread and more when threads fight over the counters. LLVM may not fuse or reorder
+# arithmetic: which of several compiled copies of a helper runs depends on what a process loaded
+# first, so all copies must round alike. Fusing would not make it faster.
 _OPTIONS: dict[str, Any] = {
     "nogil": True,
     "error_model": "numpy",
-    "fastmath": {"contract", "nsz"},
+    "fastmath": False,
     "_nrt": False,
 }
 
