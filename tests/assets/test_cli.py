@@ -205,7 +205,8 @@ def test_bench_prints_json_and_draws(run: Run, tmp_path: Path) -> None:
     code, out, err = run("bench", *options, "--json", "--chart", picture)
     assert code == 0, err
     found = json.loads(out)
-    assert {row["stage"] for row in found["stages"]} == {"forward", "backward", "iteration"}
+    stages = {"forward", "backward", "iteration", "fisher"}
+    assert {row["stage"] for row in found["stages"]} == stages
     with Image.open(picture) as image:
         assert image.size[0] > 1000
 

@@ -84,7 +84,7 @@ def _stages(result: BenchResult) -> Table:
 
 
 def _raster(result: BenchResult) -> Table:
-    """The kernels that go through pixels: how near to the machine's peak, and how much of it is useful."""
+    """The kernels that go through pixels: how near to the peak, and how many lanes are useful."""
     table = _table(
         "Raster kernels (nominal GFLOP/s by wall time, part of the fma peak)",
         (
