@@ -16,7 +16,7 @@ from torch.autograd.function import once_differentiable
 
 from ops.errors import InputError
 from ops.rendering.cpu import camera
-from ops.rendering.cpu.jit import announced, run, threads, workspace
+from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
 from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.tiles import TILE
 from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
@@ -96,15 +96,15 @@ def _prepare(
 ) -> tuple[View, Floats, NDArray[np.int32]]:
     """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
     p, n = parameters, len(parameters.means)
-    footprints = np.empty((n, FOOTPRINT), np.float32)
-    depths = np.empty(n, np.float32)
+    footprints = aligned(n, FOOTPRINT)
+    depths, reach = np.empty(n, np.float32), np.empty(n, np.float32)
     means2d = np.empty((n, 2), np.float32)
     radii = np.empty((n, 2), np.int32)
     parts = threads() if n > FEW else 1
     run(
         *(parts, project, workspace(parts, WORKSPACE)),
         *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
-        *(degree, cam, footprints, depths, means2d, radii),
+        *(degree, cam, footprints, depths, reach, means2d, radii),
     )
     order = np.empty(n, np.int32)
     count = np.empty(1, np.int64)
@@ -113,7 +113,7 @@ def _prepare(
     extras = p.features
     if with_depth:
         extras = np.concatenate([p.features, depths[:, None]], axis=1)
-    offsets, entries, masks, spans, n_records = _bin(order, footprints, n, width, height)
+    offsets, entries, masks, spans, n_records = _bin(order, footprints, reach, n, width, height)
     view = View(
         parameters=p,
         cam=cam,
@@ -133,7 +133,7 @@ def _prepare(
 
 
 def _bin(
-    order: NDArray[np.int32], footprints: Floats, n: int, width: int, height: int
+    order: NDArray[np.int32], footprints: Floats, reach: Floats, n: int, width: int, height: int
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]:
     """The tiles' lists: offsets, entries, masks, each Gaussian's records, and how many there are.
 
@@ -148,7 +148,7 @@ def _bin(
     starts = np.zeros(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
     where = (order, footprints, width, height)
-    run(parts, bound_records, *where, at_most)
+    run(parts, bound_records, order, reach, at_most)
     if int(at_most.sum()) > _MANY:
         run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
         at_most = ends.copy()
@@ -160,6 +160,7 @@ def _bin(
             )
         what = f"a list of {exact:,} intersections with image tiles"
         guard_memory(2 * exact * RECORD_BYTES, what)
+    at_most += 2  # the last one is written before it is known to be any
     room = int(at_most.sum())
     starts[1:] = np.cumsum(at_most)[:-1]
     records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
@@ -272,7 +273,7 @@ class _Draw(torch.autograd.Function):
         columns = raster.columns(len(planes))
         rows = len(view.entries)
         guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
-        table = np.empty((view.n_records, columns), np.float32)
+        table = aligned(view.n_records, columns)
         parts = threads()
         run(
             *(parts, raster.raster_backward, workspace(parts, raster.workspace_size(len(planes)))),

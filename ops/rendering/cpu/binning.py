@@ -7,7 +7,6 @@ sorting intersections.
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -108,11 +107,11 @@ def sort_by_depth(part: int, parts: int, depths: Any, order: Any, count: Any) ->
 @helper
 def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[int, int]:
     """The first and the last tile along an axis whose pixel centres an interval may reach."""
-    first = max(math.floor((middle - reach - _f(0.5)) * _f(1 / TILE)), _f(0))
-    last = min(math.floor((middle + reach - _f(0.5)) * _f(1 / TILE)), _f(tiles - 1))
-    if not first <= last:
+    low = max((middle - reach - _f(0.5)) * _f(1 / TILE), _f(0))
+    high = min((middle + reach - _f(0.5)) * _f(1 / TILE), _f(tiles - 1))
+    if not (high >= _f(0) and low <= _f(tiles)):
         return 0, -1
-    return int(first), int(last)
+    return int(low), int(high)  # neither is negative: cut off is rounded down
 
 
 @helper
@@ -125,21 +124,13 @@ def _box(i: int, footprints: Any) -> Any:
     return mx, my, wide + slack, high + slack, slack
 
 
-@kernel("void(i8, i8, i4[::1], f4[:,::1], i8, i8, i8[::1])")
-def bound_records(
-    part: int, parts: int, order: Any, footprints: Any, width: int, height: int, at_most: Any
-) -> None:
+@kernel("void(i8, i8, i4[::1], f4[::1], i8[::1])")
+def bound_records(part: int, parts: int, order: Any, reach: Any, at_most: Any) -> None:
     """``at_most[part]``: how many records :func:`bin_gaussians` will write at most."""
     seen = order.shape[0]
-    across = (width + TILE - 1) // TILE
-    down = (height + TILE - 1) // TILE
     total = 0
     for m in range(seen * part // parts, seen * (part + 1) // parts):
-        prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
-        mx, my, wide, high, _ = _box(order[m], footprints)
-        first, last = _tile_range(mx, wide, across)
-        top, bottom = _tile_range(my, high, down)
-        total += (last + 1 - first) * (bottom + 1 - top)
+        total += int(reach[order[m]])
     at_most[part] = total
 
 
@@ -234,20 +225,20 @@ def bin_gaussians(
                 stops = vmin(vmax(end - origin, _f(0)), _f(ACROSS))
                 upper, lower = masks_of_rows(begins, stops)
                 tile = pair * _PAIR * across + column
-                if upper != 0:
-                    counts[part, tile] += 1
-                    if keep:
-                        records[at, 0] = tile
-                        records[at, 1] = i
-                        masks[at] = upper
-                    at += 1
-                if lower != 0 and pair * _PAIR + 1 < down:
-                    counts[part, tile + across] += 1
+                if keep:
+                    # Written in any case and kept where there are blocks: one branch less to guess.
+                    records[at, 0] = tile
+                    records[at, 1] = i
+                    masks[at] = upper
+                counts[part, tile] += upper != 0
+                at += upper != 0
+                if pair * _PAIR + 1 < down:
                     if keep:
                         records[at, 0] = tile + across
                         records[at, 1] = i
                         masks[at] = lower
-                    at += 1
+                    counts[part, tile + across] += lower != 0
+                    at += lower != 0
         if keep:
             spans[i, 0] = before
             spans[i, 1] = at - before

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ops.rendering.cpu.autograd import FEW, guard_memory, prepare_view, rasterise
-from ops.rendering.cpu.jit import announced, run, threads, workspace
+from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
 
@@ -48,7 +48,7 @@ def fisher_view(
     image, planes, _, _, _, ends = rasterise(view, background)
     rows = len(view.entries)
     guard_memory(rows * raster.COLUMNS * 4, f"the Fisher sums of {rows:,} intersections")
-    table = np.empty((view.n_records, raster.COLUMNS), np.float32)
+    table = aligned(view.n_records, raster.COLUMNS)
     parts = threads()
     run(
         *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(planes)))),

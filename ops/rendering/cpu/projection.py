@@ -34,12 +34,14 @@ from ops.rendering.cpu.simd import (
     splat,
     vabs,
     vceil,
+    vfloor,
     vmax,
     vmin,
     vsqrt,
 )
 from ops.rendering.cpu.simd_memory import load3, store2, store2_whole, transpose, vload, vstore
 from ops.rendering.cpu.spherical_harmonics import SCRATCH, color
+from ops.rendering.cpu.tiles import TILE
 
 _f = np.float32
 LOG2E = _f(1.4426950408889634)
@@ -48,6 +50,7 @@ MIN_ALPHA = _f(1 / 255)
 LOG2_MIN_ALPHA = _f(-math.log2(255.0))
 LARGEST = _f(1e37)  # of a variance in pixels squared; beyond it float32 is about to overflow
 _LARGEST_RADIUS = _f(1 << 30)
+_MOST = _f(1e9)  # tiles
 
 # Columns of a footprint: mean; slope; log2-domain factors -log2(e) / (2 v) and -log2(e) / (2 c);
 # log2 of the opacity in this view; depth; colour. Then, of the ellipse in which alpha is at least
@@ -73,10 +76,19 @@ def _row_is_finite(array: Any, row: int) -> bool:
     return total == _f(0)
 
 
+@scalar_helper
+def _tiles_across(middle: Any, half: Any, size: Any) -> Any:
+    """How many tiles an interval touches along an axis of the image, at most."""
+    slack = vabs(middle) * _f(2e-6) + half * _f(2e-6) + _f(0.01)
+    last = vceil(vmin(middle + half + slack, size) * _f(1 / TILE))
+    first = vfloor(vmax(middle - half - slack, _f(0)) * _f(1 / TILE))
+    return vmax(last - first, _f(0))
+
+
 @kernel(
     "void(i8, i8, f4[:,::1],"
     " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
-    " i8, f4[::1], f4[:,::1], f4[::1], f4[:,::1], i4[:,::1])",
+    " i8, f4[::1], f4[:,::1], f4[::1], f4[::1], f4[:,::1], i4[:,::1])",
     scalar_maths=True,
 )
 def project(
@@ -94,12 +106,14 @@ def project(
     cam: Any,
     footprints: Any,
     depths: Any,
+    reach: Any,
     means2d: Any,
     radii: Any,
 ) -> None:
-    """Footprints [N, 16], depths [N], means2d [N, 2] and radii [N, 2]; N >= 16.
+    """Footprints [N, 16], depths [N], reach [N], means2d [N, 2] and radii [N, 2]; N >= 16.
 
-    A Gaussian that is not seen gets a depth and radii of 0; its footprint is not to be read.
+    A Gaussian that is not seen gets a depth and radii of 0; its footprint
+    and reach are not to be read. Reach is the number of tiles that a bounding box touches.
     Every test is written so that NaN fails it.
     """
     n = means.shape[0]
@@ -132,9 +146,9 @@ def project(
         my = cam[FY] * y * rz + cam[CY]
         # Where alpha falls to 1/255; with opacity at most 1 this is at most 3.33 deviations.
         log2_opacity = log2(opacity)
-        reach = vsqrt(vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0)) * (_f(2) * LN2))
-        rx = vmin(vceil(reach * vsqrt(a)), _LARGEST_RADIUS)
-        ry = vmin(vceil(reach * vsqrt(c)), _LARGEST_RADIUS)
+        deviations = vsqrt(vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0)) * (_f(2) * LN2))
+        rx = vmin(vceil(deviations * vsqrt(a)), _LARGEST_RADIUS)
+        ry = vmin(vceil(deviations * vsqrt(c)), _LARGEST_RADIUS)
         seen = both(seen, both(gt(mx + rx, _f(0)), gt(cam[WIDTH], mx - rx)))
         seen = both(seen, both(gt(my + ry, _f(0)), gt(cam[HEIGHT], my - ry)))
         seen = both(seen, both(gt(rx, _f(0)), gt(ry, _f(0))))
@@ -161,6 +175,8 @@ def project(
             vstore(columns, WIDE * LANES, wide)
             vstore(columns, HIGH * LANES, high)
             vstore(columns, WIDEST * LANES, b / a * wide)
+            tiles = _tiles_across(mx, wide, cam[WIDTH]) * _tiles_across(my, high, cam[HEIGHT])
+            vstore(reach, i, vmin(tiles, _MOST))
             transpose(columns, 0, LANES, footprints, FOOTPRINT * i, FOOTPRINT)
         vstore(depths, i, select(seen, z, zero))
         store2_whole(radii, 2 * i, (select(seen, rx, zero), select(seen, ry, zero)))

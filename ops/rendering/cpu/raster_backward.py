@@ -205,7 +205,9 @@ def raster_backward(
             i = entries[at, 0]
             row = entries[at, 1] * n_columns
             todo = masks[at] & live
-            prefetch(footprints, entries[min(at + AHEAD, end - 1), 0] * FOOTPRINT)
+            ahead_at = min(at + AHEAD, end - 1)
+            prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
+            prefetch(table, entries[ahead_at, 1] * n_columns)
             footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
             _, _, slope, kx, ky, _ = footprint
             rgb = color_of(i, footprints)

@@ -134,7 +134,9 @@ def raster_fisher(
             i = entries[at, 0]
             row = entries[at, 1] * COLUMNS
             todo = masks[at] & live
-            prefetch(footprints, entries[min(at + AHEAD, end - 1), 0] * FOOTPRINT)
+            ahead_at = min(at + AHEAD, end - 1)
+            prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
+            prefetch(table, entries[ahead_at, 1] * COLUMNS)
             footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
             rgb = color_of(i, footprints)
             m00, m10, m01, m20, m11, m02 = zero, zero, zero, zero, zero, zero

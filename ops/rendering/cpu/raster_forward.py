@@ -61,7 +61,7 @@ from ops.rendering.cpu.tiles import (
 _f = np.float32
 MAX_ALPHA = _f(0.999)
 STOP = _f(1e-4)  # transmittance
-AHEAD = 6  # Gaussians; neighbours in a tile's list lie far apart in memory
+AHEAD = 12  # Gaussians; neighbours in a tile's list lie far apart in memory
 CHECK_EVERY = 16  # Gaussians between two looks at which blocks are finished
 
 
