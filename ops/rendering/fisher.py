@@ -138,6 +138,69 @@ def fisher_information(
     return found
 
 
+def uncertainty_maps(
+    splats: Splats,
+    cameras: Cameras,
+    information: Fisher,
+    settings: RenderSettings | None = None,
+    *,
+    prior: float = 1e-6,
+    features_reach_shapes: bool = True,
+    background: Tensor | None = None,
+) -> list[Tensor]:
+    """How uncertain every pixel is, given what is known of every parameter.
+
+    With the posterior variance 1 / (information + prior) of each parameter, independent of each
+    other, this is the variance of a pixel's channels, summed, to first order: the diagonal Laplace
+    approximation of FisherRF (Jiang et al. 2024, section 3), pixel by pixel.
+
+    Args:
+        splats: N Gaussians on the CPU.
+        cameras: C views.
+        information: What is known of the splats, such as a sum over the training views.
+        settings: How the views are drawn.
+        prior: Added to the information, at least of the order of its smallest useful entries.
+        features_reach_shapes: As in :class:`FisherSettings`.
+        background: As for :func:`ops.rendering.render.render`.
+
+    Returns:
+        [H, W] per view, variances for a pixel noise of 1; 0 where nothing is seen.
+
+    Raises:
+        InputError: As for rendering; splats that are not on the CPU; a prior that is not positive.
+    """
+    if splats.means.device.type != "cpu":
+        raise InputError(
+            "uncertainty maps need splats on 'cpu', found "
+            f"'{splats.means.device.type}'; move them with splats.to('cpu')"
+        )
+    if not 0 < prior < float("inf"):
+        raise InputError(f"uncertainty maps: prior should be positive and finite, found {prior}")
+    from ops.rendering.cpu.fisher import uncertainty_view
+
+    settings = replace(
+        settings or RenderSettings(), expected_depth=False, median_depth=False, absgrad=False
+    )
+    views = checked(splats, cameras, settings, background)
+    variances = {name: 1 / (value + prior) for name, value in information.tensors().items()}
+    return [
+        uncertainty_view(
+            splats.detach(),
+            views.cameras.viewmats[c],
+            views.cameras.Ks[c],
+            views.centers[c],
+            cameras.widths[c],
+            cameras.heights[c],
+            settings,
+            views.degree,
+            views.backgrounds[c],
+            variances=variances,
+            features_reach_shapes=features_reach_shapes,
+        )
+        for c in range(len(cameras))
+    ]
+
+
 def _probed(
     splats: Splats,
     camera: Cameras,

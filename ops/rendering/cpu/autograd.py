@@ -67,7 +67,7 @@ class View:
     n_records: int  # rows that a table with one for each record needs
 
 
-def _array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
+def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
     """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
     array = tensor.detach().to(torch.float32).contiguous().numpy()
     if array.ndim > 1:
@@ -412,14 +412,24 @@ def prepare_view(
     """
     n, features = len(splats), splats.features
     rows = max(n, LANES)
+    nothing = np.empty((rows, 0), np.float32)
     parameters = _Parameters(
-        means=_array(splats.means, rows),
-        quats=_array(splats.quats, rows),
-        log_scales=_array(splats.log_scales, rows),
-        opacity_logits=_array(splats.opacity_logits, rows, fill=-math.inf),
-        sh0=_array(splats.sh0, rows),
-        shN=_array(splats.shN, rows),
-        features=np.empty((rows, 0), np.float32) if features is None else _array(features, rows),
+        means=padded_array(splats.means, rows),
+        quats=padded_array(splats.quats, rows),
+        log_scales=padded_array(splats.log_scales, rows),
+        opacity_logits=padded_array(splats.opacity_logits, rows, fill=-math.inf),
+        sh0=padded_array(splats.sh0, rows),
+        shN=padded_array(splats.shN, rows),
+        features=np.empty((rows, 0), np.float32)
+        if features is None
+        else padded_array(features, rows),
     )
-    cam = camera.pack(_array(viewmat, 0), _array(K, 0), _array(center, 0), width, height, settings)
+    cam = camera.pack(
+        padded_array(viewmat, 0),
+        padded_array(K, 0),
+        padded_array(center, 0),
+        width,
+        height,
+        settings,
+    )
     return _prepare(parameters, cam, width, height, degree, settings.expected_depth)

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.rendering.cpu.autograd import FEW, guard_memory, prepare_view, rasterise
+from ops.rendering.cpu.autograd import FEW, guard_memory, padded_array, prepare_view, rasterise
 from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
@@ -72,3 +72,47 @@ def fisher_view(
     shapes = {name: tensor.shape for name, tensor in splats.tensors().items()}
     diagonal = {name: found[name][:n].reshape(shape) for name, shape in shapes.items()}
     return diagonal, block[:n] if blocks else None
+
+
+def uncertainty_view(
+    splats: Splats,
+    viewmat: Tensor,
+    K: Tensor,
+    center: Tensor,
+    width: int,
+    height: int,
+    settings: RenderSettings,
+    degree: int,
+    background: Tensor | None,
+    *,
+    variances: dict[str, Tensor],
+    features_reach_shapes: bool,
+) -> Tensor:
+    """[H, W] variance of a view's pixels, summed over channels; ``variances`` by parameter."""
+    with announced("uncertainty"):
+        from ops.rendering.cpu import raster_fisher, uncertainty
+
+    view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
+    image, planes, _, _, _, ends = rasterise(view, background)
+    p, padded = view.parameters, len(view.depths)
+    given = {name: padded_array(variances[name], padded) for name in variances}
+    given.setdefault("features", np.empty((padded, 0), np.float32))
+    coefs = aligned(padded, raster_fisher.COLUMNS)
+    parts = threads() if len(splats) > FEW else 1
+    run(
+        *(parts, uncertainty.project_uncertainty, workspace(parts, uncertainty.WORKSPACE)),
+        *(view.depths, p.means, p.quats, p.log_scales, p.opacity_logits, p.shN),
+        *(view.footprints, degree, view.cam),
+        *(given[name] for name in vars(p)),
+        coefs,
+    )
+    found = torch.empty(height, width)
+    parts = threads()
+    run(
+        *(parts, uncertainty.raster_uncertainty),
+        workspace(parts, uncertainty.workspace_size(len(planes))),
+        *(np.zeros(1, np.int64), width, height, view.offsets, ends, view.entries, view.masks),
+        *(view.footprints, coefs, view.extras, image.numpy(), planes.numpy()),
+        *(features_reach_shapes, found.numpy()),
+    )
+    return found

@@ -110,7 +110,7 @@ def _note_color(
 
 
 @scalar_helper
-def _numbers(
+def numbers(
     i: int,
     degree: int,
     means: Any,
@@ -248,7 +248,7 @@ def project_fisher(
             basis(degree, dx, dy, dz, space)
             coefficients(i, degree, shN, space)
         lit = (red, green, blue)
-        _numbers(i, degree, means, quats, log_scales, opacity_logits, shN, lit, cam, space)
+        numbers(i, degree, means, quats, log_scales, opacity_logits, shN, lit, cam, space)
 
         _products(MEANS, space)
         h0 = _entry(MEANS, seen, space)

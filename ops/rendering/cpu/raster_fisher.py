@@ -64,7 +64,7 @@ def workspace_size(n_extras: int) -> int:
 
 
 @helper
-def _behind(o: int, weight: Any, color: Any, scratch: Any) -> Any:
+def behind_in(o: int, weight: Any, color: Any, scratch: Any) -> Any:
     """What is behind a Gaussian in one channel of a block, brought up to date."""
     behind = fnma(weight, color, vload(scratch, o))
     vstore(scratch, o, behind)
@@ -159,17 +159,17 @@ def raster_fisher(
                 moving = select(free, alpha, zero)
                 through = moving / (_f(1) - alpha)
                 ahead = moving * T
-                red = fnma(_behind(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
+                red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
                 green = fnma(
-                    _behind(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1]
+                    behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1]
                 )
                 blue = fnma(
-                    _behind(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2]
+                    behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2]
                 )
                 s = fma(red, red, fma(green, green, blue * blue))
                 for k in range(n_extras):
                     value = vfill(extras, i * n_extras + k)
-                    behind = _behind(o + (4 + k) * LANES, weight, value, scratch)
+                    behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
                     other = fnma(behind, through, ahead * value)
                     s = fma(other, other, s)
                 uu, uy, yy = u * u, u * y, y * y

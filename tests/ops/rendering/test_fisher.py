@@ -8,7 +8,12 @@ import pytest
 import torch
 
 from ops.errors import InputError
-from ops.rendering.fisher import BLOCK_PARAMETERS, FisherSettings, fisher_information
+from ops.rendering.fisher import (
+    BLOCK_PARAMETERS,
+    FisherSettings,
+    fisher_information,
+    uncertainty_maps,
+)
 from ops.rendering.interface import RenderSettings
 from ops.rendering.reference import render_reference
 
@@ -171,3 +176,43 @@ def test_bad_input(make):
         fisher_information(splats, cameras, fisher=FisherSettings(method="guess"))  # type: ignore
     with pytest.raises(InputError, match="exact information needs splats on 'cpu'"):
         fisher_information(splats.to("meta"), cameras, fisher=FisherSettings(method="exact"))
+
+
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize(
+    ("seed", "degree", "features", "reach"), [(0, 3, 0, True), (1, 2, 3, True), (2, 1, 2, False)]
+)
+def test_uncertainty_of_pixels(make, mode, seed, degree, features, reach):
+    splats = make.splats(18, seed=seed, degree=degree, features=features, size=0.25)
+    here, there = make.cameras([(17, 14)], seed=seed), make.cameras([(17, 14)], seed=seed + 7)
+    settings, background = RenderSettings(mode=mode), torch.tensor([0.2, 0.5, 0.9])
+    [known] = fisher_information(splats, there, settings)
+    [found] = uncertainty_maps(
+        splats, here, known, settings, prior=0.1, features_reach_shapes=reach, background=background
+    )
+    J = _jacobian(splats, here, settings, background, reach)
+    expected = torch.zeros(len(next(iter(J.values()))), dtype=torch.float64)
+    for name, value in known.tensors().items():
+        variance = 1 / (value.double() + 0.1)
+        expected += (J[name].square() * variance).flatten(1).sum(1)
+    pixels = 17 * 14
+    total = expected[: 3 * pixels].reshape(pixels, 3).sum(1)
+    if features:
+        total += expected[3 * pixels :].reshape(pixels, features).sum(1)
+    assert found.shape == (14, 17)
+    assert make.relative(found.flatten(), total) < 1e-4
+
+
+def test_what_was_seen_is_less_uncertain(make):
+    splats, cameras = make.splats(60), make.cameras([(30, 24)])
+    [once] = fisher_information(splats, cameras)
+    doubled = replace(once, **{k: 2 * v for k, v in once.tensors().items()})
+    [before] = uncertainty_maps(splats, cameras, once, prior=1e-3)
+    [after] = uncertainty_maps(splats, cameras, doubled, prior=1e-3)
+    assert (before >= 0).all()
+    assert (after <= before * (1 + 1e-4)).all()
+    assert after.sum() < 0.9 * before.sum()
+    with pytest.raises(InputError, match="prior should be positive and finite, found 0"):
+        uncertainty_maps(splats, cameras, once, prior=0)
+    with pytest.raises(InputError, match="need splats on 'cpu', found 'meta'"):
+        uncertainty_maps(splats.to("meta"), cameras, once)
