@@ -412,7 +412,6 @@ def prepare_view(
     """
     n, features = len(splats), splats.features
     rows = max(n, LANES)
-    nothing = np.empty((rows, 0), np.float32)
     parameters = _Parameters(
         means=padded_array(splats.means, rows),
         quats=padded_array(splats.quats, rows),
