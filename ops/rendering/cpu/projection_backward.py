@@ -335,13 +335,12 @@ def project_backward(
             if with_depth:
                 sum_rows(i, spans, table, EXTRAS + n_features // LANES * LANES, totals, 0)
                 g_z = vload(totals, n_features % LANES * LANES)
-            if n_features > 0:
-                for row in range(i, i + LANES):
-                    for k in range(n_features):
-                        v_features[row, k] = _f(0)
-                    for at in range(spans[row, 0], spans[row, 0] + spans[row, 1]):
-                        for k in range(n_features):
-                            v_features[row, k] += table[at, EXTRAS + k]
+            # Each number is written once, finished: the last sixteen may be at work elsewhere, too.
+            for first in range(0, n_features, LANES):
+                sum_rows(i, spans, table, EXTRAS + first, totals, 0)
+                for lane in range(LANES):
+                    for k in range(min(LANES, n_features - first)):
+                        v_features[i + lane, first + k] = totals[k * LANES + lane]
 
             # Opacity: dL/dlogit = (dL/dlog alpha) (1 - opacity).
             dull = sigmoid(_f(0) - vload(opacity_logits, i))
