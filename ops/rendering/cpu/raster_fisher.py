@@ -71,6 +71,67 @@ def behind_in(o: int, weight: Any, color: Any, scratch: Any) -> Any:
     return behind
 
 
+@helper
+def open_block(
+    block: int,
+    o: int,
+    tile_x: int,
+    tile_y: int,
+    image: Any,
+    planes: Any,
+    n_extras: int,
+    scratch: Any,
+    edge: Any,
+) -> None:
+    """Before any Gaussian: transmittance at ``o``, then the whole pixel in each channel."""
+    height, width = image.shape[0], image.shape[1]
+    inside = inside_image(block, tile_x, tile_y, width, height)
+    vstore(scratch, o, select(inside, _f(1), _f(-1)))
+    Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+    if height <= Y or width <= X:
+        for k in range(1, 4 + n_extras):
+            vstore(scratch, o + k * LANES, splat(_f(0)))
+        return
+    c0, c1, c2 = read_block3(image, Y, X, edge)
+    vstore(scratch, o + LANES, c0)
+    vstore(scratch, o + 2 * LANES, c1)
+    vstore(scratch, o + 3 * LANES, c2)
+    for k in range(n_extras):
+        vstore(scratch, o + (4 + k) * LANES, read_block(planes[k], Y, X, edge))
+
+
+@helper
+def look_through(
+    o: int,
+    free: Any,
+    alpha: Any,
+    T: Any,
+    weight: Any,
+    rgb: Any,
+    i: int,
+    extras: Any,
+    n_extras: int,
+    scratch: Any,
+) -> Any:
+    """alpha s_c of Gaussian i in the block at ``o``, and the sum of its squares over all channels.
+
+    It is 0 outside ``free``, where alpha is cut and does not move.
+    """
+    moving = select(free, alpha, splat(_f(0)))
+    through = moving / (_f(1) - alpha)
+    ahead = moving * T
+    red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
+    green = fnma(behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1])
+    blue = fnma(behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2])
+    squares = fma(red, red, fma(green, green, blue * blue))
+    for k in range(n_extras):
+        value = vfill(extras, i * n_extras + k)
+        behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
+        other = fnma(behind, through, ahead * value)
+        squares = fma(other, other, squares)
+    return (red, green, blue), squares
+
+
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1],"
     " f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
@@ -111,20 +172,9 @@ def raster_fisher(
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
-            o = block * stride
-            inside = inside_image(block, tile_x, tile_y, width, height)
-            vstore(scratch, o, select(inside, _f(1), _f(-1)))
-            Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
-            if height <= Y or width <= X:
-                for k in range(1, 4 + n_extras):
-                    vstore(scratch, o + k * LANES, zero)
-                continue
-            c0, c1, c2 = read_block3(image, Y, X, edge)
-            vstore(scratch, o + LANES, c0)
-            vstore(scratch, o + 2 * LANES, c1)
-            vstore(scratch, o + 3 * LANES, c2)
-            for k in range(n_extras):
-                vstore(scratch, o + (4 + k) * LANES, read_block(planes[k], Y, X, edge))
+            open_block(
+                block, block * stride, tile_x, tile_y, image, planes, n_extras, scratch, edge
+            )
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
         finished = 0
@@ -154,24 +204,10 @@ def raster_fisher(
                 going_on, T, weight = blend_again(o, alpha, scratch)
                 if not any_lane(going_on):
                     finished |= BIT[block]
-                # alpha s_c, which is 0 where alpha is cut and does not move.
                 free = both(going_on, ge(MAX_ALPHA, full))
-                moving = select(free, alpha, zero)
-                through = moving / (_f(1) - alpha)
-                ahead = moving * T
-                red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
-                green = fnma(
-                    behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1]
+                (red, green, blue), s = look_through(
+                    o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
                 )
-                blue = fnma(
-                    behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2]
-                )
-                s = fma(red, red, fma(green, green, blue * blue))
-                for k in range(n_extras):
-                    value = vfill(extras, i * n_extras + k)
-                    behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
-                    other = fnma(behind, through, ahead * value)
-                    s = fma(other, other, s)
                 uu, uy, yy = u * u, u * y, y * y
                 ww = fma(weight, weight, ww)
                 su, sy, suu, syy = s * u, s * y, s * uu, s * yy

@@ -27,7 +27,7 @@ from ops.rendering.cpu.projection_fisher import (
 from ops.rendering.cpu.projection_fisher import WORKSPACE as NUMBERS_WORKSPACE
 from ops.rendering.cpu.raster_backward import blend_again
 from ops.rendering.cpu.raster_fisher import COLUMNS as ROW
-from ops.rendering.cpu.raster_fisher import MIXED, WEIGHTS, behind_in
+from ops.rendering.cpu.raster_fisher import MIXED, WEIGHTS, look_through, open_block
 from ops.rendering.cpu.raster_forward import (
     AHEAD,
     CHECK_EVERY,
@@ -42,7 +42,6 @@ from ops.rendering.cpu.simd import (
     any_lane,
     both,
     fma,
-    fnma,
     ge,
     gt,
     select,
@@ -73,10 +72,7 @@ from ops.rendering.cpu.tiles import (
     BLOCKS,
     TILE,
     blocks_in_image,
-    inside_image,
     lowest_block,
-    read_block,
-    read_block3,
     write_block,
 )
 
@@ -185,15 +181,15 @@ def project_uncertainty(
         total = total + select(red, own_red, zero) + select(green, own_green, zero)
         total = total + select(blue, own_blue, zero)
         vstore(space, TOTALS + WEIGHTS * LANES, total)
+        for lane in range(LANES):
+            for q in range(n_features):
+                space[TOTALS + WEIGHTS * LANES + lane] += d_features[i + lane, q]
         for o in range(ROW):
             value = vload(space, TOTALS + o * LANES)
             value = select(both(seen, finite(value)), value, zero)
             vstore(space, TOTALS + o * LANES, value)
         for o in range(0, ROW, LANES):
             transpose(space, TOTALS + o * LANES, LANES, coefs, i * ROW + o, ROW)
-        for row in range(i, i + LANES):
-            for q in range(n_features):
-                coefs[row, WEIGHTS] += d_features[row, q]
 
 
 assert BY_RED == NUMBERS - 3
@@ -264,19 +260,8 @@ def raster_uncertainty(
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
             o = block * stride
-            inside = inside_image(block, tile_x, tile_y, width, height)
-            vstore(scratch, o, select(inside, _f(1), _f(-1)))
-            for k in range(1, 5 + n_extras):
-                vstore(scratch, o + k * LANES, zero)
-            Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
-            if height <= Y or width <= X:
-                continue
-            c0, c1, c2 = read_block3(image, Y, X, edge)
-            vstore(scratch, o + LANES, c0)
-            vstore(scratch, o + 2 * LANES, c1)
-            vstore(scratch, o + 3 * LANES, c2)
-            for k in range(n_extras):
-                vstore(scratch, o + (4 + k) * LANES, read_block(planes[k], Y, X, edge))
+            open_block(block, o, tile_x, tile_y, image, planes, n_extras, scratch, edge)
+            vstore(scratch, o + result, zero)
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
         finished = 0
@@ -299,22 +284,9 @@ def raster_uncertainty(
                 if not any_lane(going_on):
                     finished |= BIT[block]
                 free = both(going_on, ge(MAX_ALPHA, full))
-                moving = select(free, alpha, zero)
-                through = moving / (_f(1) - alpha)
-                ahead = moving * T
-                red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
-                green = fnma(
-                    behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1]
+                (red, green, blue), s = look_through(
+                    o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
                 )
-                blue = fnma(
-                    behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2]
-                )
-                s = fma(red, red, fma(green, green, blue * blue))
-                for k in range(n_extras):
-                    value = vfill(extras, i * n_extras + k)
-                    behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
-                    other = fnma(behind, through, ahead * value)
-                    s = fma(other, other, s)
                 uu, uy, yy = u * u, u * y, y * y
                 shape = _shape_part(row, u, y, uu, uy, yy, coefs)
                 mixed = red * _mixed_part(row + MIXED, u, y, uu, uy, yy, coefs)
