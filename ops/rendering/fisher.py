@@ -94,9 +94,7 @@ def fisher_information(
         InputError: As for rendering; exact information of splats that are not on the CPU; fewer
             probes than one.
     """
-    settings = replace(
-        settings or RenderSettings(), expected_depth=False, median_depth=False, absgrad=False
-    )
+    settings = _without_depths(settings)
     fisher = fisher or FisherSettings()
     if fisher.method not in ("auto", "exact", "probes"):
         raise InputError(
@@ -136,6 +134,12 @@ def fisher_information(
         )
         found.append(_fisher(diagonal, blocks, estimated=False))
     return found
+
+
+def _without_depths(settings: RenderSettings | None) -> RenderSettings:
+    """What is drawn where only colours and features are looked at."""
+    settings = settings or RenderSettings()
+    return replace(settings, expected_depth=False, median_depth=False, absgrad=False)
 
 
 def uncertainty_maps(
@@ -178,9 +182,7 @@ def uncertainty_maps(
         raise InputError(f"uncertainty maps: prior should be positive and finite, found {prior}")
     from ops.rendering.cpu.fisher import uncertainty_view
 
-    settings = replace(
-        settings or RenderSettings(), expected_depth=False, median_depth=False, absgrad=False
-    )
+    settings = _without_depths(settings)
     views = checked(splats, cameras, settings, background)
     variances = {name: 1 / (value + prior) for name, value in information.tensors().items()}
     return [

@@ -93,7 +93,7 @@ def kernel(
 
 
 def helper(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Marks a function of scalars that kernels call; it rounds the same in all of them."""
+    """Marks a function that kernels call; it rounds the same in all of them."""
     # Left unsaid, fastmath would be that of whichever kernel calls.
     made: Callable[..., Any] = njit(
         error_model="numpy", fastmath=False, forceinline=True, _nrt=False

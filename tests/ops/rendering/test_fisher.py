@@ -127,7 +127,7 @@ def test_information_of_pixels_adds_up(make):
         assert make.relative(total, value) < 1e-4, name
 
 
-def test_output_scale_and_what_is_hidden(make):
+def test_what_is_not_seen_has_no_information(make):
     splats = make.splats(3, degree=0, size=0.3)
     splats = replace(splats, means=torch.zeros(3, 3), sh0=torch.rand(3, 1, 3) + 1)
     [once] = fisher_information(splats, make.cameras([(20, 20)]))
