@@ -17,7 +17,7 @@ from storage import version as versions
 from storage.backend import translated
 from storage.errors import DamagedError, LockedError, StorageError
 from storage.provenance import Provenance
-from storage.schema import Schema
+from storage.schema import Schema, content_attrs
 from storage.version import Version
 
 if TYPE_CHECKING:
@@ -98,18 +98,22 @@ def _flush(
     """Write a snapshot that nothing points to yet; its id."""
     import zarr
 
-    from storage.blocks import in_memory, nbytes
-    from storage.content import content_hash
+    from storage.blocks import groups_of, in_memory, nbytes
+    from storage.content import combine, variable_hashes
     from storage.layout import write_tree
 
     record = provenance.to_json()
     # The time makes sure that there is something to commit.
     root = {"provenance": record, "written": datetime.now(UTC).isoformat()}
     session = None
-    digest = content_hash(data, schema) if in_memory(data) else None
-    if digest is None or not _has(artifact, digest):
+    hashes, digest = None, ""
+    if in_memory(data):
+        hashes = variable_hashes(data)
+        attrs = {path: content_attrs(group.attrs) for path, group in groups_of(data)}
+        digest = combine(hashes, attrs, schema)
+    if not digest or not _has(artifact, digest):
         session = repo.writable_session(_EMPTY)
-        digest = write_tree(session.store, data, schema, artifact.key, **root)
+        digest = write_tree(session.store, data, schema, artifact.key, hashes, **root)
         if _has(artifact, digest):  # which is only known now if the data was lazy
             session = None
             sweep(repo, artifact.key)
