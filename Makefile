@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo ui lab bench test check format clean
+.PHONY: help install demo refresh ui lab bench test check format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -23,6 +23,9 @@ $(INSTALLED): pyproject.toml constraints.txt
 
 demo: $(INSTALLED) ## Train and evaluate the built-in scene (minutes; again: seconds)
 	@$(BIN)/splatworks materialize demo
+
+refresh: $(INSTALLED) ## Run what a change made stale (options: make refresh ARGS='demo --dry-run')
+	@$(BIN)/splatworks refresh $(ARGS)
 
 ui: $(INSTALLED) ## Open the Dagster UI on 127.0.0.1:3000
 	@$(BIN)/splatworks ui

@@ -6,6 +6,7 @@ import dagster as dg
 
 from assets.factory import scene_assets
 from assets.graph import CORE_TOPICS, known_sections
+from assets.refresh_job import keep_fresh, refresh_job
 from assets.scenes import EVERYTHING, all_scenes
 from ops.errors import InputError
 from storage.home import Home
@@ -33,7 +34,9 @@ def build() -> dg.Definitions:
             dg.define_asset_job(name, core, description=f"The core of {name}: photos to numbers.")
         )
     jobs.append(dg.define_asset_job(EVERYTHING, description="All artifacts of all scenes."))
-    return dg.Definitions(assets=assets, jobs=jobs, executor=one_at_a_time)
+    return dg.Definitions(
+        assets=assets, jobs=[*jobs, refresh_job], sensors=[keep_fresh], executor=one_at_a_time
+    )
 
 
 # Each step in its own process, which frees the GPU's memory, and one after the other.

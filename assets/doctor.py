@@ -12,7 +12,7 @@ from typing import Literal
 
 import psutil
 
-from assets.produce import PACKAGES
+from assets.freshness import PACKAGES
 from storage.home import Home
 
 

@@ -8,7 +8,8 @@ from typing import Any
 import dagster as dg
 
 from assets import progress
-from assets.freshness import code_version
+from assets.events import event_tags
+from assets.freshness import code_version, recipe
 from assets.graph import known_sections, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
@@ -56,7 +57,7 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
         group_name=scene.name,
         kinds=set(stage.kinds | {"zarr"}),
         description=stage.description,
-        code_version=code_version(scene, stage),
+        code_version=_code_version(scene, stage),
         owners=["team:splatworks"],
         metadata={
             "settings": dg.MetadataValue.json(as_json(settings)),
@@ -72,6 +73,14 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
         yield _run(context, scene.name, stage, config.force)
 
     return step
+
+
+def _code_version(scene: Scene, stage: Stage) -> str:
+    """What the UI compares with what the last version was made from."""
+    try:
+        return code_version(recipe(scene, stage, Home.find(), {}))
+    except InputError:  # the photos cannot be read now; running the asset says why
+        return "source cannot be read"
 
 
 def _run(
@@ -91,7 +100,7 @@ def _run(
             raise scene
         told = progress.StepProgress(full, context)
         with progress.relayed_log(context):
-            outcome = produce(scene, stage, home, told, say, force)
+            outcome = produce(scene, stage, home, told, say, force, f"run {context.run.run_id[:8]}")
     except (*USER_ERRORS, OSError) as error:
         raise dg.Failure(
             description=str(_as_user_error(error, home)),
@@ -106,6 +115,7 @@ def _run(
     return dg.MaterializeResult(
         asset_key=context.asset_key,
         data_version=dg.DataVersion(outcome.version.content_hash),
+        tags=event_tags(outcome.version),
         metadata=_metadata(stage, scene_name, outcome),
         check_results=checks,
     )

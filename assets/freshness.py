@@ -1,22 +1,40 @@
-"""What is fresh, stale or missing, and why."""
+"""What is fresh, stale, missing or failed, and why."""
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
+from importlib import metadata
+from pathlib import Path
 from typing import Literal
 
-from assets.fingerprint import code_of, fingerprint
+from assets.file_hashes import FileHashes
+from assets.fingerprint import Code, fingerprint
 from assets.graph import stages_of
 from assets.scenes import Scene
 from assets.settings import as_json
-from assets.sources import source_hash
+from assets.sources import source_of
 from assets.stage import Stage
 from ops.errors import InputError
+from storage import touched
 from storage.artifact import Version
+from storage.attempts import Failure, last_failure
+from storage.errors import DamagedError, NewerStoreError
 from storage.home import Home
 from storage.provenance import Provenance
+from storage.schema import migrates
 from storage.store import Store
+
+# Libraries whose version can change numbers; kept with every artifact.
+PACKAGES = (
+    *("torch", "torchvision", "gsplat", "numpy", "numba", "scipy", "pycolmap"),
+    *("opencv-python-headless", "pillow", "lpips", "pyiqa", "diffusers"),
+)
+State = Literal["fresh", "stale", "missing", "failed"]
+SOURCE = "source"
+"""Name among a version's inputs of the files that a scene comes from."""
 
 
 @dataclass(frozen=True)
@@ -25,11 +43,20 @@ class Status:
 
     key: str
     """``scene/topic/name``."""
-    state: Literal["fresh", "stale", "missing"]
+    state: State
+    """``failed``: it is stale or missing, and the last attempt to make exactly it failed."""
     reasons: tuple[str, ...]
     """Why it is not fresh, in words."""
     version: Version | None
     """The current version, if there is one."""
+    waits_for: tuple[str, ...] = ()
+    """Inputs that are not fresh themselves."""
+    remarks: tuple[str, ...] = ()
+    """What changed since it was made and does not count: versions of libraries."""
+    now: Provenance | None = None
+    """What it would be made from now; None where that cannot be told."""
+    failure: Failure | None = None
+    """The failed attempt, in state ``failed``."""
 
 
 def recipe(
@@ -46,7 +73,7 @@ def recipe(
     Raises:
         InputError: If the settings or the source cannot be read.
     """
-    modules = code_of(stage.run)
+    modules = Code.read().of(stage.run)
     inputs = {}
     for name in stage.inputs:
         version = current.get(f"{scene.name}/{name}")
@@ -54,8 +81,9 @@ def recipe(
             "content": version.content_hash if version else "",
             "version": version.tag if version else "",
         }
-    if stage.reads_source:
-        inputs["source"] = {"content": source_hash(scene, home), "version": ""}
+    source = source_of(scene, home) if stage.reads_source else None
+    if source is not None:
+        inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = scene.settings(stage.settings, stage.section) if stage.settings else None
     if stage.also_depends_on is not None:
         for name, fact in stage.also_depends_on(settings).items():
@@ -66,52 +94,142 @@ def recipe(
         settings={stage.section: as_json(settings)} if settings else {},
         seed=getattr(settings, "seed", None),
         inputs=inputs,
+        sources={} if source is None else source.files,
     )
 
 
-def code_version(scene: Scene, stage: Stage) -> str:
-    """Dagster's code version: the fingerprint of the code with the resolved settings."""
-    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
-    return fingerprint(code_of(stage.run) | {"settings": repr(sorted(as_json(settings).items()))})
+def code_version(made_from: Provenance) -> str:
+    """Dagster's code version: all that a version is made from besides other artifacts.
+
+    The fingerprint of the code with the resolved settings, the photos and facts of the machine, so
+    that each of them makes an artifact unsynced in the UI.
+    """
+    own = {k: v.get("content", "") for k, v in made_from.inputs.items() if "/" not in k}
+    parts = {
+        "code": made_from.code,
+        "settings": repr(sorted(made_from.settings.items())),
+        "inputs": repr(sorted(own.items())),
+    }
+    return fingerprint(parts)
 
 
 def scene_status(scene: Scene, home: Home, store: Store) -> dict[str, Status]:
     """The state of every artifact of a scene, by ``topic/name``, in topological order."""
-    stages = stages_of(scene)
-    current = store.current([f"{scene.name}/{key}" for key in stages])
-    found: dict[str, Status] = {}
-    for key, stage in stages.items():
-        full = f"{scene.name}/{key}"
-        version = current.get(full)
-        reasons = _reasons(scene, stage, home, current, version, found)
-        state: Literal["fresh", "stale", "missing"] = "fresh" if not reasons else "stale"
-        found[key] = Status(full, state if version else "missing", tuple(reasons), version)
+    looking = _Looking(scene, home, store)
+    for key, stage in stages_of(scene).items():
+        looking.found[key] = looking.status(stage)
+    looking.outputs.save()
+    return looking.found
+
+
+def packages() -> dict[str, str]:
+    """Versions of Python and of the installed libraries that can change numbers."""
+    return dict(_packages())
+
+
+@cache
+def _packages() -> tuple[tuple[str, str], ...]:
+    found = {"python": platform.python_version()}
+    for name in PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return tuple(found.items())
+
+
+def outputs_of(scene: Scene, home: Home) -> FileHashes:
+    """Remembered hashes of files that artifacts of a scene wrote outside the store."""
+    return FileHashes(home.root / "cache" / f"{scene.name}.outputs.json")
+
+
+def lost_files(version: Version, home: Home, outputs: FileHashes) -> dict[Path, str]:
+    """A version's files outside the store that are not as it wrote them, and what became of them.
+
+    In words, by path; empty where all are whole.
+    """
+    found = {}
+    for name, expected in version.provenance.files.items():
+        path = home.root / name
+        try:
+            if outputs.hash(path) != expected:
+                found[path] = f"{path.name} is not what was written"
+        except OSError:
+            found[path] = f"{path.name} not there"
     return found
 
 
-def _reasons(
-    scene: Scene,
-    stage: Stage,
-    home: Home,
-    current: Mapping[str, Version | None],
-    version: Version | None,
-    upstream: Mapping[str, Status],
-) -> list[str]:
-    if version is None:
-        return ["never made"]
-    try:
-        now = recipe(scene, stage, home, current)
-    except InputError as error:
-        return [str(error)]
-    if version.damage:
-        return [f"damaged: {version.damage}"]
-    reasons = version.provenance.stale_against(now)
-    for name in stage.inputs:
-        if upstream[name].state != "fresh":
-            reasons.append(f"input: {scene.name}/{name} is {upstream[name].state}")
-    if not reasons and stage.files is not None:
-        tree = Store(home.store).artifact(f"{scene.name}/{stage.key}").open()
-        gone = [path for path in stage.files(tree, home, scene.name) if not path.is_file()]
-        if gone:
-            reasons.append(f"files: {', '.join(p.name for p in gone)} not there")
-    return reasons
+def unreadable(version: Version, stage: Stage) -> str:
+    """Why the code cannot read what this version holds; empty where it can."""
+    schema = stage.schema
+    if version.schema != schema.name:
+        return f"schema: {version.schema} -> {schema.name}"
+    if version.schema_version > schema.version:
+        return f"schema: written by a newer Splatworks ({version.schema_version})"
+    if not migrates(version.schema_version, schema):
+        return f"schema: {schema.name} {version.schema_version} -> {schema.version}"
+    return ""
+
+
+class _Looking:
+    """One pass over a scene, in topological order."""
+
+    def __init__(self, scene: Scene, home: Home, store: Store) -> None:
+        self.scene, self.home, self.store = scene, home, store
+        self.outputs = outputs_of(scene, home)
+        self.current: dict[str, Version | None] = {}
+        self.found: dict[str, Status] = {}
+
+    def status(self, stage: Stage) -> Status:
+        key = f"{self.scene.name}/{stage.key}"
+        artifact = self.store.artifact(key)
+        reasons: list[str] = []
+        version = None
+        try:
+            version = artifact.current()
+        except (DamagedError, NewerStoreError) as error:
+            reasons.append(f"damaged: {error}")
+        self.current[key] = version
+        now = None
+        try:
+            now = recipe(self.scene, stage, self.home, self.current)
+        except InputError as error:
+            reasons.append(str(error))
+        if version is None:
+            reasons = reasons or ["never made"]
+        elif now is not None:
+            reasons += self._against(stage, version, now)
+        waits = [k for k in stage.inputs if self.found[k].state != "fresh"]
+        if version is not None:
+            reasons += [f"input: {self.scene.name}/{k} is {self.found[k].state}" for k in waits]
+        state: State = "missing" if version is None else "stale" if reasons else "fresh"
+        failure = last_failure(artifact.folder)
+        if state != "fresh" and failure and now and not waits and failure.recipe == now.recipe:
+            state, reasons = "failed", [f"failed: {failure.message}", *reasons]
+        else:
+            failure = None
+        return Status(
+            key=key,
+            state=state,
+            reasons=tuple(reasons),
+            version=version,
+            waits_for=tuple(f"{self.scene.name}/{k}" for k in waits),
+            remarks=_remarks(version) if version else (),
+            now=now,
+            failure=failure,
+        )
+
+    def _against(self, stage: Stage, version: Version, now: Provenance) -> list[str]:
+        if damage := touched.damage(self.store.artifact(version.artifact), version):
+            return [f"damaged: {damage}"]
+        reasons = version.provenance.stale_against(now)
+        if word := unreadable(version, stage):
+            reasons.append(word)
+        lost = lost_files(version, self.home, self.outputs)
+        return [*reasons, f"files: {', '.join(lost.values())}"] if lost else reasons
+
+
+def _remarks(version: Version) -> tuple[str, ...]:
+    made, now = version.provenance.packages, packages()
+    changed = (k for k in made if k in PACKAGES and made[k] != now.get(k))
+    return tuple(f"made with {k} {made[k]}, now {now.get(k, 'not installed')}" for k in changed)

@@ -73,3 +73,12 @@ def with_inputs(scene: Scene, chosen: list[Stage]) -> list[Stage]:
         if key in wanted:
             wanted |= set(everything[key].inputs)
     return [s for key, s in everything.items() if key in wanted]
+
+
+def dependents(scene: Scene, stage: Stage) -> list[str]:
+    """``topic/name`` of all that depends on a stage, directly or not, in topological order."""
+    found = {stage.key}
+    for key, other in stages_of(scene).items():
+        if found & set(other.inputs):
+            found.add(key)
+    return [key for key in stages_of(scene) if key in found - {stage.key}]

@@ -10,9 +10,10 @@ import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dagster as dg
+if TYPE_CHECKING:
+    import dagster as dg
 
 PROGRESS_FILE = "SPLATWORKS_PROGRESS"  # a file that step processes append lines of JSON to
 _TERMINAL_SECONDS = 0.2
@@ -56,6 +57,8 @@ class StepProgress:
         made = done - self._first
         left = f"{seconds * (total - done) / made:.0f} s left" if made > 0 and total else ""
         numbers = ", ".join(f"{k} {v:.4g}" for k, v in values.items())
+        import dagster as dg
+
         self._context.log.info(f"{what} {done}/{total or '?'}  {numbers}  {left}".strip())
         metadata: dict[str, Any] = {"step": done, "steps": total, "what": what, **values}
         if left:

@@ -1,92 +1,59 @@
-"""Materializing from a terminal: only what is stale or missing, with progress."""
+"""Running artifacts in Dagster, from a terminal or from a run that refreshes."""
 
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from assets.freshness import Status, scene_status
-from assets.graph import select, with_inputs
 from assets.instance import instance
+from assets.plan import Selection, Step
 from assets.progress import shown
-from assets.scenes import EVERYTHING, Scene
-from assets.stage import Stage
+from assets.refresh import Batch, Failed, Summary, refresh
+from assets.scenes import EVERYTHING
 from storage.home import Home
 from storage.store import Store
 
 if TYPE_CHECKING:
     import dagster as dg
 
-_PROCESS = "splatworks/process"  # tag of runs started in a terminal: the process that runs them
-
-
-@dataclass(frozen=True)
-class Failed:
-    """One artifact that could not be made."""
-
-    key: str
-    message: str
-    bad_input: bool
-
-
-@dataclass
-class Summary:
-    """What came of one request."""
-
-    ran: list[str] = field(default_factory=list)
-    fresh: list[str] = field(default_factory=list)
-    failed: list[Failed] = field(default_factory=list)
-    skipped: list[str] = field(default_factory=list)
-
-
-def plan(scene: Scene, chosen: list[Stage], home: Home, force: bool) -> list[tuple[Stage, Status]]:
-    """The steps to run, in order: what is stale or missing of the chosen and their inputs."""
-    status = scene_status(scene, home, Store(home.store))
-    forced = {s.key for s in chosen} if force else set()
-    return [
-        (stage, status[stage.key])
-        for stage in with_inputs(scene, chosen)
-        if status[stage.key].state != "fresh" or stage.key in forced
-    ]
+PROCESS = "splatworks/process"  # tag of runs started in a terminal: the process that runs them
 
 
 def materialize(
-    scene: Scene, selection: str, home: Home, force: bool = False, quiet: bool = False
+    selection: Selection,
+    home: Home,
+    say: Callable[[str], None],
+    force: bool = False,
+    quiet: bool = False,
 ) -> Summary:
-    """Bring the selected artifacts of a scene, and what they need, up to date.
+    """Bring a selection, and what it needs, up to date, with progress bars on a terminal.
 
-    Raises:
-        InputError: If the selection names nothing or a setting cannot be read.
+    Each batch is a Dagster run whose steps are processes of their own.
+
+    Args:
+        selection: What to bring up to date.
+        home: Where scenes, store and Dagster's log are.
+        say: Told, in a sentence, what happens.
+        force: Compute the selected in any case.
+        quiet: Draw no bars.
     """
-    chosen = select(scene, selection)
-    steps = plan(scene, chosen, home, force)
-    names = [f"{scene.name}/{s.key}" for s, _ in steps]
-    everything = [f"{scene.name}/{s.key}" for s in with_inputs(scene, chosen)]
-    summary = Summary(fresh=[k for k in everything if k not in names])
-    if not steps:
-        return summary
-    forced = {f"{scene.name}/{s.key}" for s in chosen} if force else set()
-    with shown(home.root / "cache" / f"progress.{os.getpid()}", quiet):
-        result = _execute(home, names, forced)
-    for event in result.all_events:
-        if event.is_step_failure:
-            summary.failed.append(_failure(event))
-        elif event.is_step_success and event.step_key:
-            summary.ran.append(event.step_key.replace("__", "/"))
-    done = {*summary.ran, *(f.key for f in summary.failed)}
-    summary.skipped = [k for k in names if k not in done]
-    return summary
+    home.create()
+    tags = {PROCESS: str(os.getpid())}
+
+    def launch(keys: Sequence[str], forced: Sequence[str]) -> Batch:
+        with shown(home.root / "cache" / f"progress.{os.getpid()}", quiet):
+            return run(home, keys, forced, tags)
+
+    def restored(step: Step) -> None:
+        with instance(home) as dagster:
+            tell(dagster, home, [step.key])
+
+    return refresh(selection, home, launch, restored, say, force)
 
 
-def job() -> Any:
-    """The job of all assets of the code location; step processes load it by this name."""
-    from assets.definitions import defs
-
-    return defs.resolve_job_def(EVERYTHING)
-
-
-def _execute(home: Home, names: list[str], forced: set[str]) -> Any:
+def run(home: Home, keys: Sequence[str], forced: Sequence[str], tags: Mapping[str, str]) -> Batch:
+    """Make artifacts in one Dagster run, in order, each in a process of its own."""
     import dagster as dg
 
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -94,13 +61,42 @@ def _execute(home: Home, names: list[str], forced: set[str]) -> Any:
         config["ops"] = {n.replace("/", "__"): {"config": {"force": True}} for n in forced}
     with instance(home) as dagster:
         close_dead_runs(dagster)
-        return dg.execute_job(
+        # A result of an early version may have been made current again without a run.
+        tell(dagster, home, [k for key in keys for k in _with_inputs(home, key)])
+        result = dg.execute_job(
             dg.build_reconstructable_job("assets.run", "job"),
             instance=dagster,
             run_config=config,
-            asset_selection=[dg.AssetKey(n.split("/")) for n in names],
-            tags={_PROCESS: str(os.getpid())},
+            asset_selection=[dg.AssetKey(n.split("/")) for n in keys],
+            tags=dict(tags),
         )
+        batch = Batch()
+        for event in result.all_events:
+            if event.is_step_failure:
+                batch.failed.append(_failure(event))
+            elif event.is_step_materialization and event.asset_key is not None:
+                made = event.step_materialization_data.materialization.metadata
+                key = "/".join(event.asset_key.path)
+                computed = made["action"].value == "computed"
+                (batch.ran if computed else batch.found).append(key)
+        return batch
+
+
+def tell(dagster: dg.DagsterInstance, home: Home, keys: Sequence[str]) -> list[str]:
+    """Bring Dagster's log in step with the store for these artifacts; see :mod:`assets.events`."""
+    from assets.events import bring_in_step
+
+    current = Store(home.store).current(keys)
+    return bring_in_step(
+        dagster, {k: None if v is not None and v.damage else v for k, v in current.items()}
+    )
+
+
+def job() -> Any:
+    """The job of all assets of the code location; step processes load it by this name."""
+    from assets.definitions import build
+
+    return build().resolve_job_def(EVERYTHING)
 
 
 def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:
@@ -114,20 +110,32 @@ def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:
 
     active = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     closed = []
-    for run in dagster.get_runs(active):
-        pid = run.tags.get(_PROCESS)
+    for found in dagster.get_runs(active):
+        pid = found.tags.get(PROCESS)
         if pid is not None and not psutil.pid_exists(int(pid)):
-            dagster.report_run_failed(run, "The terminal that ran it was killed.")
-            closed.append(run.run_id)
+            dagster.report_run_failed(found, "The terminal that ran it was killed.")
+            closed.append(found.run_id)
     return closed
 
 
-def _failure(event: Any) -> Failed:
-    key = event.step_key.replace("__", "/")
+def _with_inputs(home: Home, key: str) -> list[str]:
+    from assets.graph import known_sections, stages_of
+    from assets.scenes import Scene, all_scenes
+
+    scene = all_scenes(home, known_sections()).get(key.partition("/")[0])
+    if not isinstance(scene, Scene):
+        return [key]
+    stage = stages_of(scene)[key.partition("/")[2]]
+    return [key, *(f"{scene.name}/{name}" for name in stage.inputs)]
+
+
+def _failure(event: dg.DagsterEvent) -> Failed:
+    key = (event.step_key or "").replace("__", "/")
     data = event.step_failure_data
     if data.user_failure_data is not None:
         bad = data.user_failure_data.metadata.get("bad input")
-        return Failed(key, data.user_failure_data.description, bool(bad and bad.value))
+        return Failed(key, data.user_failure_data.description or "", bool(bad and bad.value))
     error = data.error
-    cause = error.cause or error
-    return Failed(key, f"{cause.message.strip()} (a fault of Splatworks; the log has more)", False)
+    cause = (error.cause or error) if error else None
+    words = cause.message.strip() if cause else "it failed without saying why"
+    return Failed(key, f"{words} (a fault of Splatworks; the log has more)", False)

@@ -20,6 +20,7 @@ from storage.home import Home
 DEMO = "demo"
 DEMO_TABLES = {"train": {"preset": "preview", "iterations": 2_000}}  # within minutes on a laptop
 EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs of their names
+REFRESH = "refresh"  # the Dagster job that brings artifacts up to date
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"
 _LONGEST = 63
 
@@ -62,8 +63,10 @@ def check_name(name: str) -> str:
 
     Raises:
         InputError: If it has other characters than lower-case letters, digits and single
-            underscores between them, or is too long.
+            underscores between them, is too long, or is the name of a job.
     """
+    if name in (EVERYTHING, REFRESH):
+        raise InputError(f"scene name {name!r} is taken by a job of Splatworks; choose another")
     if not _NAME.fullmatch(name) or len(name) > _LONGEST:
         raise InputError(
             "scene name: expected lower-case letters and digits, with single underscores between "
@@ -127,7 +130,7 @@ def write_scene(
         InputError: If there is a scene of that name already, which stays as it was, or if the
             name is taken by the built-in scene.
     """
-    if name in (DEMO, EVERYTHING):
+    if name == DEMO:
         raise InputError(f"scene name {name!r} is taken; choose another with --name")
     document = tomlkit.document()
     for line in note.splitlines():

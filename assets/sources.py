@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
 import xxhash
 
+from assets.file_hashes import FileHashes, Stamp, settled, stamp_of
+from assets.fingerprint import Code, fingerprint
 from assets.scenes import Scene
 from ops.errors import InputError
 from storage.home import Home
@@ -24,43 +30,74 @@ def source_files(scene: Scene) -> tuple[Path, ...]:
     return ()
 
 
-def source_hash(scene: Scene, home: Home) -> str:
-    """One hash of the names and bytes of all source files.
+@dataclass(frozen=True)
+class Source:
+    """The files that a scene comes from, by what is in them."""
 
-    A file whose size and time of change are as they were is taken as unchanged.
+    hash: str
+    """One hash of the names and bytes of all of them."""
+    files: Mapping[str, str]
+    """Hashes by path relative to the source, shortened: they only serve to say what changed."""
+
+
+def source_of(scene: Scene, home: Home) -> Source:
+    """The files that a scene comes from, hashed.
+
+    Where no file below the source was touched since the last time, nothing is read: the answer is
+    the last one. Otherwise the readers say which files count, and those that were touched are
+    hashed. A file that was touched only, or is not read by any reader, changes nothing.
 
     Raises:
         InputError: If the source is gone or cannot be read.
     """
-    cache_file = home.root / "cache" / f"{scene.name}.files.json"
-    try:
-        cache = json.loads(cache_file.read_text("utf-8"))
-    except (OSError, ValueError):
-        cache = {}
+    hashes = FileHashes(home.root / "cache" / f"{scene.name}.files.json")
+    looked = time.time_ns()
+    listing, quiet = _listing(scene, looked)
+    known = hashes.recall("source")
+    if quiet and isinstance(known, dict) and known.get("listing") == listing:
+        return Source(str(known["hash"]), dict(known["files"]))
     root = scene.source_path
-    now: dict[str, list[str | int]] = {}
-    for path in source_files(scene):
-        name = os.path.relpath(path, root)
-        try:
-            stat = path.stat()
-            known = cache.get(name)
-            if known is None or known[:2] != [stat.st_size, stat.st_mtime_ns]:
-                known = [stat.st_size, stat.st_mtime_ns, _file_hash(path)]
-        except OSError as error:
-            raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-        now[name] = known
-    if now != cache:
-        cache_file.parent.mkdir(parents=True, exist_ok=True)
-        new = cache_file.with_suffix(f".{os.getpid()}.new")
-        new.write_text(json.dumps(now), "utf-8")
-        new.replace(cache_file)
-    contents = json.dumps([[name, known[2]] for name, known in sorted(now.items())])
-    return str(xxhash.xxh3_128_hexdigest(contents.encode()))
+    try:
+        files = {os.path.relpath(p, root): hashes.hash(p) for p in source_files(scene)}
+    except OSError as error:
+        raise InputError(f"{error.filename or root}: cannot be read: {error.strerror}") from None
+    whole = str(xxhash.xxh3_128_hexdigest(json.dumps(sorted(files.items())).encode()))
+    found = Source(whole, {name: value[:12] for name, value in files.items()})
+    hashes.remember("source", {"listing": listing, "hash": whole, "files": dict(found.files)})
+    hashes.save()
+    return found
 
 
-def _file_hash(path: Path) -> str:
-    digest = xxhash.xxh3_128()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return str(digest.hexdigest())
+def _listing(scene: Scene, looked: int) -> tuple[str, bool]:
+    """What could be read and how, in one hash, and whether nothing of it changed just now."""
+    root = scene.source_path
+    stamps = sorted(_stamps(root, set())) if root.is_dir() else [(str(root), _stamp(root))]
+    readers = fingerprint(Code.read().of_modules(["ops.capture.readers.detect"]))
+    told = [str(root), vars(scene.source), readers, stamps]
+    quiet = all(settled(stamp, looked) for _, stamp in stamps)
+    return hashlib.sha256(json.dumps(told).encode()).hexdigest(), quiet
+
+
+def _stamps(folder: Path, seen: set[tuple[int, int]]) -> Iterator[tuple[str, Stamp]]:
+    """Every file below a folder with its stamp; links are followed, but not in circles."""
+    try:
+        here = folder.stat()
+        if (here.st_dev, here.st_ino) in seen:
+            return
+        seen.add((here.st_dev, here.st_ino))
+        entries = list(os.scandir(folder))
+    except OSError:
+        yield str(folder), [-1, 0, 0, 0]
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _stamps(Path(entry.path), seen)
+        else:
+            yield entry.path, _stamp(Path(entry.path))
+
+
+def _stamp(path: Path) -> Stamp:
+    try:
+        return stamp_of(path)
+    except OSError:
+        return [-1, 0, 0, 0]

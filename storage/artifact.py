@@ -18,7 +18,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage import backend, writing
+from storage import backend, touched, writing
 from storage import version as versions
 from storage.backend import translated
 from storage.errors import (
@@ -207,6 +207,7 @@ class ArtifactRepository:
                 versions.mark_damaged(chosen.snapshot_id, self.records, str(error))
             raise error
         versions.unmark(chosen.snapshot_id, self.records)
+        touched.remember(self, chosen)
         return replace(chosen if chosen.seals else self.seal(chosen), damage="")
 
     def diff(self, a: str, b: str | None = None) -> Difference:

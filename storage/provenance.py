@@ -10,6 +10,9 @@ from typing import Any
 
 from storage.schema import content_attrs
 
+EDITED = "+edited"
+"""At the end of a code's fingerprint: it was edited while it ran; equals no fingerprint."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
@@ -24,22 +27,31 @@ class Provenance:
     seed: int | None = None
     inputs: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     """By artifact key: ``content``, the hash of what was read, and ``version``, its tag."""
+    sources: Mapping[str, str] = field(default_factory=dict)
+    """Short hashes of the source files read, by relative path: they say which of them changed."""
     packages: Mapping[str, str] = field(default_factory=dict)
     """Versions of the libraries that can change numbers. They do not count in the recipe."""
     device: str = ""
     """What ran it, in words: ``cpu (AMD EPYC, 2 threads)``, ``cuda (NVIDIA H200)``."""
     seconds: float = 0.0
     """How long the computation took."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """XXH3 of files outside the store that belong to the version, by path in the home folder."""
     notes: tuple[str, ...] = ()
     """What a reader must know of the numbers, such as stand-ins used for missing weights."""
 
     def __post_init__(self) -> None:
         # Through JSON at once, so that a record equals its own copy read back from a store.
-        names = ("modules", "settings", "inputs", "packages")
+        names = ("modules", "settings", "inputs", "sources", "packages", "files")
         plain = content_attrs({name: getattr(self, name) for name in names}, "provenance")
         for name, value in plain.items():
             object.__setattr__(self, name, value)
         object.__setattr__(self, "notes", tuple(self.notes))
+
+    @property
+    def ambiguous(self) -> bool:
+        """Whether code changed while it ran, so that nobody knows which of the two made it."""
+        return self.code.endswith(EDITED)
 
     @property
     def recipe(self) -> str:
@@ -64,9 +76,11 @@ class Provenance:
             "settings": dict(self.settings),
             "seed": self.seed,
             "inputs": {key: dict(value) for key, value in self.inputs.items()},
+            "sources": dict(self.sources),
             "packages": dict(self.packages),
             "device": self.device,
             "seconds": self.seconds,
+            "files": dict(self.files),
             "notes": list(self.notes),
             "recipe": self.recipe,
         }
@@ -87,7 +101,7 @@ class Provenance:
             *_code(self, now),
             *_settings("", self.settings, now.settings),
             *([] if self.seed == now.seed else [f"seed: {self.seed} -> {now.seed}"]),
-            *_inputs(self.inputs, now.inputs),
+            *_inputs(self.inputs, now.inputs, _sources(self.sources, now.sources)),
         ]
 
     def differences(self, other: Provenance) -> list[str]:
@@ -112,6 +126,7 @@ def _code(a: Provenance, b: Provenance) -> list[str]:
     words = [f"{n} changed" for n in changed if a.modules[n] != b.modules[n]]
     words += [f"{n} no longer used" for n in names if n not in b.modules]
     words += [f"{n} newly used" for n in names if n not in a.modules]
+    words += ["edited while it ran"] if a.ambiguous else []
     return [f"code: {word}" for word in words] or ["code: changed"]
 
 
@@ -132,7 +147,7 @@ def _settings(prefix: str, a: Any, b: Any) -> list[str]:
     return [] if same else [f"settings: {prefix} {_show(a)} -> {_show(b)}"]
 
 
-def _inputs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
+def _inputs(a: Mapping[str, Any], b: Mapping[str, Any], sources: str) -> list[str]:
     words = []
     for key in sorted({*a, *b}):
         if key not in a:
@@ -140,9 +155,25 @@ def _inputs(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[str]:
         elif key not in b:
             words.append(f"inputs: {key} no longer read")
         elif a[key].get("content") != b[key].get("content"):
-            old, new = a[key].get("version", "?"), b[key].get("version", "?")
-            words.append(f"inputs: {key} {old} -> {new}")
+            old, new = a[key].get("version"), b[key].get("version")
+            how = f"{old or '?'} -> {new or '?'}" if old or new else "changed"
+            words.append(f"inputs: {key} {how}{'' if old or new else sources}")
     return words
+
+
+def _sources(a: Mapping[str, str], b: Mapping[str, str]) -> str:
+    """Which source files changed, as the end of a sentence; at most a few of each kind."""
+    kinds = {
+        "changed": sorted(k for k in a.keys() & b.keys() if a[k] != b[k]),
+        "gone": sorted(a.keys() - b.keys()),
+        "new": sorted(b.keys() - a.keys()),
+    }
+    words = []
+    for kind, names in kinds.items():
+        if names:
+            more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+            words.append(f"{', '.join(names[:3])}{more} {kind}")
+    return f" ({'; '.join(words)})" if words and a else ""
 
 
 def _show(value: Any) -> str:

@@ -282,6 +282,11 @@ def check_values(block: np.ndarray, variable: Variable, artifact: str = "", star
         refuse(block > high, f"values of at most {high:g}")
 
 
+def migrates(stored: int, schema: Schema) -> bool:
+    """Whether data of version ``stored`` of a schema can be brought to its present version."""
+    return all(version in schema.migrations for version in range(stored, schema.version))
+
+
 def migrate(tree: xr.DataTree, stored: int, schema: Schema, artifact: str = "") -> xr.DataTree:
     """``tree`` of version ``stored`` of a schema, brought to the version that the schema has now.
 

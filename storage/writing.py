@@ -12,7 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from storage import backend
+from storage import backend, touched
 from storage import version as versions
 from storage.backend import translated
 from storage.errors import DamagedError, LockedError, StorageError
@@ -159,6 +159,7 @@ def _publish(
         versions.from_metadata(artifact.key, number, snapshot, info.written_at, info.metadata)
     )
     move_main(repo, artifact.key, snapshot, main)
+    touched.remember(artifact, version)
     return replace(version, current=True)
 
 

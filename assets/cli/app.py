@@ -31,7 +31,19 @@ app = typer.Typer(
     rich_markup_mode="rich",
     epilog="Exit codes: 0 done, 1 the work failed, 2 wrong usage or bad input.",
 )
-_LONG = ("why", "found", "without it", "notes", "from", "file")  # columns of sentences and paths
+_COLOURS = {
+    **{"fresh": "green", "stale": "yellow", "missing": "red", "failed": "bold red"},
+    **{"orphan": "magenta", "broken": "bold red"},
+}
+_LONG = (
+    "why",
+    "found",
+    "without it",
+    "notes",
+    "from",
+    "file",
+    "remarks",
+)  # columns of sentences and paths
 _WIDTH = None if sys.stdout.isatty() else 160  # wide enough to be read by a script
 out, err = Console(width=_WIDTH), Console(stderr=True)
 
@@ -94,7 +106,7 @@ def _cell(name: str, value: Any) -> str:
     if name == "seconds":
         return f"{value:.1f}"
     text = _plain(f"{value:.4g}" if isinstance(value, float) else str(value))
-    colour = {"fresh": "green", "stale": "yellow", "missing": "red"}.get(text)
+    colour = _COLOURS.get(text)
     return f"[{colour}]{text}[/]" if colour else text
 
 
@@ -167,16 +179,24 @@ def scenes(as_json: AsJson = False) -> None:
     lazily("scenes", "scenes")(as_json)
 
 
+Force = Annotated[
+    bool, typer.Option("--force", help="Compute the selected again even if they are fresh.")
+]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+DryRun = Annotated[
+    bool, typer.Option("--dry-run", "-n", help="Only show what would be done, and how long.")
+]
+
+
 @app.command()
 def materialize(
     selection: Annotated[
         list[str],
         typer.Argument(help="Scenes, scene/topic or scene/topic/name; with what they need."),
     ],
-    force: Annotated[
-        bool, typer.Option("--force", help="Compute the selected again even if they are fresh.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")] = False,
+    force: Force = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
     as_json: AsJson = False,
 ) -> None:
     """Make artifacts: only what is stale or missing, with progress.
@@ -184,7 +204,39 @@ def materialize(
     A bare scene name makes its core: capture, splats and evaluation. Interrupted work goes on
     from its last checkpoint when the command is given again.
     """
-    lazily("artifacts", "materialize")(selection, force, quiet, as_json)
+    lazily("refreshing", "refresh")(selection, force, dry_run, quiet, as_json)
+
+
+@app.command()
+def refresh(
+    selection: Annotated[
+        list[str] | None,
+        typer.Argument(help="Scenes, scene/topic or scene/topic/name; default: everything."),
+    ] = None,
+    force: Force = False,
+    dry_run: DryRun = False,
+    quiet: Quiet = False,
+    as_json: AsJson = False,
+) -> None:
+    """Bring artifacts up to date after a change of code, a setting or a photo.
+
+    Runs exactly what is stale or missing of the selection and of what it needs, in order. It looks
+    again after each step: where a result turns out as it was, nothing that depends on it runs, and
+    a change undone brings the old version back from the store. What fails does not stop what does
+    not depend on it. Ctrl-C stops cleanly; the same command goes on from there.
+    """
+    lazily("refreshing", "refresh")(selection or [], force, dry_run, quiet, as_json)
+
+
+@app.command()
+def why(artifact: ArtifactName, as_json: AsJson = False) -> None:
+    """Explain one artifact: what made it, what changed since, and what a refresh would run.
+
+    Shows the code, settings and inputs that its current version was made from, the libraries and
+    the device, every change since then in words, and the steps in order with an estimate of their
+    time from earlier runs.
+    """
+    lazily("refreshing", "why")(artifact, as_json)
 
 
 @app.command()
@@ -194,7 +246,12 @@ def status(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Show which artifacts are fresh, stale or missing, and why."""
+    """Show which artifacts are fresh, stale, missing or failed, and why.
+
+    Fresh is what the current code, settings and inputs made; whatever else is said in words: which
+    setting went from what to what, which modules changed, which photo. Remarks tell of libraries
+    that have other versions now; they make nothing stale.
+    """
     lazily("artifacts", "status")(selection, as_json)
 
 

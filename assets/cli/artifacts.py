@@ -3,71 +3,18 @@
 from __future__ import annotations
 
 import json
-import sys
-import time
+from collections.abc import Mapping
 from typing import Any
 
-from assets.cli.app import emit, err, out, program
+from assets.cli.app import emit, out
 from assets.cli.scenes import find_scene
 from assets.freshness import scene_status
 from assets.graph import known_sections, select
-from assets.run import Summary
-from assets.run import materialize as run
 from assets.scenes import Scene, all_scenes
 from ops.errors import InputError
 from storage.artifact import ArtifactRepository, Version
 from storage.home import Home
 from storage.store import Store
-
-
-def materialize(selection: list[str], force: bool, quiet: bool, as_json: bool) -> None:
-    """Make the selected artifacts; see the help text of the command."""
-    home = Home.find()
-    wanted = [(find_scene(s, home), s) for s in selection]
-    for scene, s in wanted:
-        select(scene, s)  # every name is checked before anything runs
-    summaries: dict[str, Summary] = {}
-    for scene, s in wanted:
-        started = time.perf_counter()
-        summaries[s] = run(scene, s, home, force, quiet or as_json)
-        if not as_json:
-            _report(s, summaries[s], time.perf_counter() - started)
-            if not summaries[s].failed and s == scene.name:
-                _what_next(scene, home)
-    if as_json:
-        rows = {s: vars(m) | {"failed": [vars(f) for f in m.failed]} for s, m in summaries.items()}
-        out.print_json(json.dumps(rows))
-    failed = [f for m in summaries.values() for f in m.failed]
-    if failed:
-        sys.exit(2 if all(f.bad_input for f in failed) else 1)
-    if any(m.skipped for m in summaries.values()):
-        sys.exit(1)
-
-
-def _report(selection: str, summary: Summary, seconds: float) -> None:
-    for failure in summary.failed:
-        err.print(f"[bold red]failed[/] {failure.key}: ", end="")
-        err.print(failure.message, markup=False, highlight=False, soft_wrap=True)
-    for key in summary.skipped:
-        err.print(f"[yellow]not made[/] {key}", highlight=False)
-    if not summary.ran and not summary.failed:
-        out.print(f"{selection}: all {len(summary.fresh)} artifacts are fresh, nothing to do")
-    elif not summary.failed:
-        out.print(f"{selection}: done in {seconds:.0f} s, {len(summary.ran)} steps")
-
-
-def _what_next(scene: Scene, home: Home) -> None:
-    """Three lines after a scene is complete."""
-    folder = home.exports / scene.name
-    sheet = folder / "contact_sheet.png"
-    look = f"{sheet}, and splat files beside it" if sheet.is_file() else str(folder)
-    lines = {
-        "look": look,
-        "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
-        "go on": f"{program()} add FOLDER (your own photos), {program()} --help",
-    }
-    for name, text in lines.items():
-        out.print(f"[bold]{name:8}[/] {text}", highlight=False, soft_wrap=True)
 
 
 def status(selection: list[str] | None, as_json: bool) -> None:
@@ -82,19 +29,36 @@ def status(selection: list[str] | None, as_json: bool) -> None:
             rows.append(_row(name, "broken", [str(scene)], None))
             continue
         rows += _scene_rows(scene, name if selection else scene.name, home, store)
+    rows += _orphans(home, everything) if not selection else []
+    if not as_json and not any(row["remarks"] for row in rows):
+        rows = [{k: v for k, v in row.items() if k != "remarks"} for row in rows]
     emit(rows, as_json)
+
+
+def _orphans(home: Home, scenes: Mapping[str, Scene | InputError]) -> list[dict[str, Any]]:
+    """Artifacts in the store that no scene has any more: renamed or deleted scenes."""
+    store = Store(home.store)
+    there = [k for k in store.keys() if k.partition("/")[0] not in scenes]  # noqa: SIM118
+    why = ["there is no scene of this name any more; `splatworks prune --orphans` removes it"]
+    return [_row(key, "orphan", why, v) for key, v in store.current(there).items()]
 
 
 def _scene_rows(scene: Scene, selection: str, home: Home, store: Store) -> list[dict[str, Any]]:
     wanted = None if selection == scene.name else {s.key for s in select(scene, selection)}
     return [
-        _row(s.key, s.state, list(s.reasons), s.version)
+        _row(s.key, s.state, list(s.reasons), s.version, s.remarks)
         for key, s in scene_status(scene, home, store).items()
         if wanted is None or key in wanted
     ]
 
 
-def _row(key: str, state: str, reasons: list[str], version: Version | None) -> dict[str, Any]:
+def _row(
+    key: str,
+    state: str,
+    reasons: list[str],
+    version: Version | None,
+    remarks: tuple[str, ...] = (),
+) -> dict[str, Any]:
     return {
         "artifact": key,
         "state": state,
@@ -103,6 +67,7 @@ def _row(key: str, state: str, reasons: list[str], version: Version | None) -> d
         "seconds": version.provenance.seconds if version else None,
         "bytes": version.nbytes if version else None,
         "why": reasons,
+        "remarks": remarks,
     }
 
 

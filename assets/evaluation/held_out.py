@@ -16,10 +16,9 @@ if TYPE_CHECKING:
 
 def weights_there(settings: EvaluationSettings) -> Mapping[str, str]:
     """Which of the wanted metrics can be computed here: fetched weights make others possible."""
-    from ops.evaluation.metrics import unavailable
+    from ops.evaluation.weights import absent
 
-    lost = unavailable(settings)
-    return {"metrics without weights": ", ".join(sorted(lost)) or "none"}
+    return {"metrics without weights": ", ".join(absent(settings)) or "none"}
 
 
 @stage(

@@ -11,6 +11,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 from plyfile import PlyData, PlyElement
 
+from ops.atomic import write_atomically
 from ops.cameras import Cameras
 from ops.capture.model import Array, Points, Split
 from ops.capture.readers.transforms import pose_rows
@@ -64,7 +65,7 @@ def write_transforms(
         frames.append(frame)
     content["frames"] = frames
     path = folder / "transforms.json"
-    path.write_text(json.dumps(content, indent=2), encoding="utf-8")
+    write_atomically(path, [json.dumps(content, indent=2).encode()])
     return path
 
 
@@ -110,7 +111,7 @@ def write_colmap(folder: Path, cameras: Cameras, points: Points | None = None) -
         "points3D.txt": "# POINT3D_ID, X, Y, Z, R, G, B, ERROR, TRACK[]\n" + "".join(point_lines),
     }
     for name, text in files.items():
-        (folder / name).write_text(text, encoding="utf-8")
+        write_atomically(folder / name, [text.encode()])
     return [folder / name for name in files]
 
 

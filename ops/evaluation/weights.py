@@ -7,12 +7,15 @@ Nothing here touches the network unless :func:`fetch` is called. From a terminal
 from __future__ import annotations
 
 import hashlib
+import os
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
 from ops.errors import InputError, UnavailableError
+from ops.evaluation.protocols import protocol
+from ops.evaluation.settings import EvaluationSettings
 
 _TORCHVISION = "https://download.pytorch.org/models"
 _PYIQA = "https://huggingface.co/chaofengc/IQA-PyTorch-Weights/resolve/main"
@@ -36,9 +39,7 @@ class WeightFile:
     @property
     def path(self) -> Path:
         """Where it lies, or would. ``TORCH_HOME`` moves torch's hub folder."""
-        import torch
-
-        return Path(torch.hub.get_dir()) / self.folder / self.name
+        return hub_folder() / self.folder / self.name
 
 
 FILES: dict[str, WeightFile] = {
@@ -88,6 +89,26 @@ FILES: dict[str, WeightFile] = {
         name="Metaiqa_prior.pth", folder="pyiqa", url=f"{_PYIQA}/Metaiqa_prior.pth", megabytes=54
     ),
 }
+
+
+def hub_folder() -> Path:
+    """Torch's hub folder, found as torch finds it, but without loading torch."""
+    if "torch" in sys.modules:
+        return Path(sys.modules["torch"].hub.get_dir())
+    cache = os.environ.get("XDG_CACHE_HOME", "~/.cache")
+    home = os.environ.get("TORCH_HOME", f"{cache}/torch")
+    return Path(home).expanduser() / "hub"
+
+
+def absent(settings: EvaluationSettings) -> list[str]:
+    """The files of weights (keys of :data:`FILES`) that settings ask for and that are not here.
+
+    Looks at files only, and loads nothing: every look at what is fresh asks this.
+    """
+    nets = settings.lpips_nets or protocol(settings.protocol).lpips
+    wanted = [f"lpips_{net}" for net in nets] if "lpips" in settings.metrics else []
+    wanted += [name for name in settings.no_reference if name in FILES]
+    return sorted(name for name in set(wanted) if not FILES[name].path.is_file())
 
 
 def how_to_get(metric: str) -> str:

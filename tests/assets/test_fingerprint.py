@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from assets import fingerprint
-from assets.fingerprint import code_of
+from assets.fingerprint import Code
+from assets.fingerprint import fingerprint as short_hash
 
 STAGE = '''
 """A module."""
@@ -36,32 +37,28 @@ HELPER = "from probe import deep\ndef double(x):\n    return deep.TWO * x\n"
 @pytest.fixture
 def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict]]:
     """Writes a small project and fingerprints its function ``run``."""
-    names = ("stage", "helper", "lazy", "deep", "alone")
+    names = ("stage", "helper", "lazy", "deep", "alone", "typed")
     monkeypatch.syspath_prepend(tmp_path)
     monkeypatch.setattr(fingerprint, "FIRST_PARTY", ("probe",))
 
     def forget() -> None:
-        for name in ("probe", *(f"probe.{n}" for n in names)):
-            sys.modules.pop(name, None)
-        fingerprint._graph.cache_clear()
-        fingerprint.module_hash.cache_clear()
+        for name in [n for n in sys.modules if n.partition(".")[0] == "probe"]:
+            del sys.modules[name]
         importlib.invalidate_caches()
 
-    def write(stage: str = STAGE, helper: str = HELPER, deep: str = "TWO = 2\n") -> dict:
+    def write(
+        stage: str = STAGE, helper: str = HELPER, deep: str = "TWO = 2\n", lazy: str = "late = 1\n"
+    ) -> dict:
         forget()
         (tmp_path / "probe").mkdir(exist_ok=True)
         (tmp_path / "probe" / "__init__.py").touch()
-        texts = (stage, helper, "late = 1\n", deep, "alone = 1\n")
+        texts = (stage, helper, lazy, deep, "alone = 1\n", "Kind = int\n")
         for name, text in zip(names, texts, strict=True):
             path = tmp_path / "probe" / f"{name}.py"
             path.write_text(textwrap.dedent(text))
-        # linecache and bytecode go by time of change, which may not move within this test
-        import linecache
-
-        linecache.clearcache()
         sys.dont_write_bytecode = True
         try:
-            return code_of(importlib.import_module("probe.stage").run)
+            return Code.read().of(importlib.import_module("probe.stage").run)
         finally:
             sys.dont_write_bytecode = False
 
@@ -71,6 +68,7 @@ def probe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[
 
 def test_it_reaches_helpers_lazy_imports_and_their_imports(probe: Callable[..., dict]) -> None:
     assert set(probe()) == {
+        "probe",
         "probe.stage:run",
         "probe.stage:inner",
         "probe.stage:LIMIT",
@@ -100,3 +98,62 @@ def test_a_change_two_modules_away_counts(probe: Callable[..., dict]) -> None:
 def test_a_constant_of_the_own_module_counts(probe: Callable[..., dict]) -> None:
     before, after = probe(), probe(STAGE.replace("LIMIT = 3", "LIMIT = 5"))
     assert {k for k in before if before[k] != after[k]} == {"probe.stage:LIMIT"}
+
+
+@pytest.mark.parametrize(
+    "helper",
+    [
+        "from .deep import TWO\ndef double(x):\n    return TWO * x\n",
+        "from . import deep\ndef double(x):\n    return deep.TWO * x\n",
+        "import probe.deep\ndef double(x):\n    return probe.deep.TWO * x\n",
+        "def double(x):\n    from probe.deep import TWO\n    return TWO * x\n",
+        "import importlib\ndef double(x):\n"
+        "    return importlib.import_module('probe.deep').TWO * x\n",
+    ],
+)
+def test_every_way_to_import_counts(probe: Callable[..., dict], helper: str) -> None:
+    before, after = probe(helper=helper), probe(helper=helper, deep="TWO = 3\n")
+    assert {k for k in before if before[k] != after[k]} == {"probe.deep"}
+
+
+def test_an_import_for_type_checkers_does_not_count(probe: Callable[..., dict]) -> None:
+    typing = (
+        "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    from probe.typed import Kind\n"
+    )
+    assert "probe.typed" not in probe(helper=typing + HELPER)
+
+
+def test_a_docstring_of_an_attribute_does_not_count(probe: Callable[..., dict]) -> None:
+    attribute = "class A:\n    x: int = 1\n    'What {} is.'\n"
+    before = probe(helper=HELPER + attribute.format("x"))
+    assert probe(helper=HELPER + attribute.format("this")) == before
+    assert probe(helper=HELPER + attribute.format("x").replace("= 1", "= 2")) != before
+
+
+@pytest.mark.parametrize("naming", ["table.csv", "data/table.csv", "data", "*.csv"])
+@pytest.mark.parametrize("where", ["helper", "lazy"])
+def test_a_data_file_that_a_module_names_counts(
+    probe: Callable[..., dict], tmp_path: Path, naming: str, where: str
+) -> None:
+    table = tmp_path / "probe" / "data" / "table.csv"
+    table.parent.mkdir(parents=True)
+    table.write_text("1\n")
+    text = {"helper": HELPER, "lazy": "late = 1\n"}[where] + f"FILE = {naming!r}\n"
+    before = probe(**{where: text})
+    unrelated = tmp_path / "probe" / "data" / "notes.md"
+    unrelated.write_text("not read")
+    table.touch()
+    if naming != "data":
+        assert probe(**{where: text}) == before
+    table.write_text("2\n")
+    after = probe(**{where: text})
+    assert {k for k in before if before[k] != after[k]} == {f"probe.{where}"}
+    assert short_hash(before) != short_hash(after)
+
+
+def test_looking_again_reads_nothing_that_was_not_touched(probe: Callable[..., dict]) -> None:
+    probe()
+    first = Code.read()
+    assert Code.read() is first
+    probe(deep="TWO = 7\n")
+    assert Code.read() is not first

@@ -24,6 +24,7 @@ from ops.capture.settings import CaptureSettings
 from ops.errors import UnavailableError
 from ops.splats.files.dispatch import read_splats
 from ops.splats.transform import transform_splats
+from storage.attachments import digest_of
 from storage.home import Home
 from storage.store import Store
 
@@ -82,8 +83,11 @@ def test_a_setting_makes_stale_what_depends_on_it_and_says_why(
     assert outcomes["splats/trained"].action == "restored"
     assert outcomes["splats/trained"].version.tag == "v1"
     assert states(home, back) == dict.fromkeys(ORDER, "fresh")
-    assert {o.action for o in outcomes.values()} <= {"fresh", "restored", "computed"}
-    assert outcomes["evaluation/held_out"].action == "restored"
+    expected = {k: "fresh" if k in ORDER[:2] else "restored" for k in ORDER}
+    assert {k: o.action for k, o in outcomes.items()} == expected
+    sheet = home.exports / "demo" / "contact_sheet.png"
+    kept = outcomes["evaluation/contact_sheet"].version.provenance.files
+    assert kept == {"exports/demo/contact_sheet.png": digest_of(sheet)}
 
 
 def test_a_setting_that_changes_no_bytes_stops_there(
@@ -104,6 +108,13 @@ def test_a_lost_export_is_written_again(
     # the copy of the home has its exports; the table names them relative to its folder
     (home.exports / "demo" / "splats.ply").unlink()
     assert reasons(home, scene, "splats/exports") == "files: splats.ply not there"
+    assert make_all(home, scene)["splats/exports"].action == "restored"
+    assert states(home, scene)["splats/exports"] == "fresh"
+    # One that was edited in place took the kept copy with it, so it is written anew.
+    with (home.exports / "demo" / "splats.ply").open("ab") as file:
+        file.write(b"more")
+    said = "files: splats.ply is not what was written"
+    assert reasons(home, scene, "splats/exports") == said
     assert make_all(home, scene)["splats/exports"].action == "computed"
     assert states(home, scene)["splats/exports"] == "fresh"
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from ops.atomic import read_whole, write_atomically
 from ops.errors import InputError
-from ops.splats.files.atomic import read_whole, write_atomically
 from ops.splats.files.gsply_bridge import from_gsply, to_gsply
 from ops.splats.files.model import (
     REST_COUNTS,

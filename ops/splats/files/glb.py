@@ -16,8 +16,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from ops.atomic import read_whole
 from ops.errors import InputError
-from ops.splats.files.atomic import read_whole
 from ops.splats.files.model import (
     Floats,
     SplatArrays,

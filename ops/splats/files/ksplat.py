@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ops.atomic import read_whole
 from ops.errors import InputError
-from ops.splats.files.atomic import read_whole
 from ops.splats.files.model import (
     Floats,
     SplatArrays,

@@ -13,9 +13,9 @@ from pathlib import Path
 
 import numpy as np
 
+from ops.atomic import write_atomically
 from ops.errors import InputError
 from ops.splats.files import ply_container
-from ops.splats.files.atomic import write_atomically
 from ops.splats.files.model import (
     REST_COUNTS,
     Floats,

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ops.atomic import read_whole, write_atomically
 from ops.errors import InputError
-from ops.splats.files.atomic import read_whole, write_atomically
 from ops.splats.files.model import (
     SplatArrays,
     SplatFile,

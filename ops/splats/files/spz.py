@@ -21,8 +21,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ops.atomic import read_whole, write_atomically
 from ops.errors import InputError
-from ops.splats.files.atomic import read_whole, write_atomically
 from ops.splats.files.gsply_bridge import from_gsply, to_gsply
 from ops.splats.files.model import (
     SplatArrays,

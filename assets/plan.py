@@ -1,0 +1,148 @@
+"""What a refresh would do: which artifacts, in which order, why, and about how long it takes."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from assets.freshness import Status, code_version, scene_status
+from assets.graph import known_sections, select, stages_of, with_inputs
+from assets.produce import reusable
+from assets.scenes import Scene, all_scenes
+from assets.stage import Stage
+from ops.errors import InputError
+from storage.home import Home
+from storage.store import Store
+
+How = Literal["compute", "restore", "check"]
+
+
+@dataclass(frozen=True)
+class Step:
+    """One artifact that is not fresh, and what is to be done about it."""
+
+    scene: Scene
+    stage: Stage
+    status: Status
+    how: How
+    """``compute``: nothing in the store was made from this code and these settings. ``restore``: a
+    version in the store was made from exactly this. ``check``: decided when its inputs are there:
+    it stays if they turn out as they were."""
+    seconds: float | None
+    """How long it took the last time; None where it never ran."""
+
+    @property
+    def key(self) -> str:
+        """``scene/topic/name``."""
+        return self.status.key
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The steps of a refresh in order, and what needs none."""
+
+    steps: tuple[Step, ...]
+    fresh: tuple[str, ...]
+    broken: Mapping[str, str]
+    """Scenes that cannot be read, and why."""
+
+    @property
+    def seconds(self) -> float:
+        """About how long it takes at most: restoring is counted as nothing."""
+        return sum(s.seconds or 0.0 for s in self.steps if s.how != "restore")
+
+    @property
+    def unknown(self) -> int:
+        """How many steps never ran before, so that nobody knows how long they take."""
+        return sum(s.seconds is None for s in self.steps if s.how != "restore")
+
+
+@dataclass(frozen=True)
+class Selection:
+    """What a user asked for: the names as given, checked against the scenes there are."""
+
+    names: tuple[str, ...]
+    everything: bool = False
+    """All artifacts of all scenes; ``names`` is empty then."""
+
+    @classmethod
+    def of(cls, names: Iterable[str], home: Home) -> Selection:
+        """A selection by scenes, ``scene/topic`` or ``scene/topic/name``; none for everything.
+
+        Raises:
+            InputError: If a name names nothing, with what there is.
+        """
+        chosen = tuple(name.strip("/") for name in names)
+        if not chosen:
+            return cls((), everything=True)
+        scenes = all_scenes(home, known_sections())
+        for name in chosen:
+            found = scenes.get(name.partition("/")[0])
+            if found is None:
+                there = ", ".join(sorted(scenes))
+                raise InputError(f"no scene {name.partition('/')[0]!r}; there are: {there}")
+            if isinstance(found, InputError):
+                raise found
+            select(found, name)
+        return cls(chosen)
+
+    def stages(self, scene: Scene) -> list[Stage]:
+        """The chosen stages of a scene, without their inputs, in topological order."""
+        if self.everything:
+            return list(stages_of(scene).values())
+        mine = [n for n in self.names if n.partition("/")[0] == scene.name]
+        keys = {s.key for name in mine for s in select(scene, name)}
+        return [s for s in stages_of(scene).values() if s.key in keys]
+
+
+def make_plan(selection: Selection, home: Home, forced: Collection[str] = ()) -> Plan:
+    """What is stale or missing of a selection and of what it needs, in topological order.
+
+    Scenes and settings are read anew each time.
+
+    Args:
+        selection: What to bring up to date.
+        home: Where scenes and store are.
+        forced: Keys to compute in any case.
+    """
+    steps: list[Step] = []
+    fresh: list[str] = []
+    broken: dict[str, str] = {}
+    for name, scene in all_scenes(home, known_sections()).items():
+        if isinstance(scene, InputError):
+            if selection.everything or any(n.partition("/")[0] == name for n in selection.names):
+                broken[name] = str(scene)
+            continue
+        chosen = with_inputs(scene, selection.stages(scene))
+        if not chosen:
+            continue
+        store = Store(home.store)
+        status = scene_status(scene, home, store)
+        for stage in chosen:
+            found = status[stage.key]
+            if found.state == "fresh" and found.key not in forced:
+                fresh.append(found.key)
+            else:
+                steps.append(_step(scene, stage, found, home, store, found.key in forced))
+    return Plan(tuple(steps), tuple(fresh), broken)
+
+
+def _step(
+    scene: Scene, stage: Stage, status: Status, home: Home, store: Store, forced: bool
+) -> Step:
+    artifact = store.artifact(status.key)
+    try:
+        versions = artifact.history()
+    except Exception:  # damaged: it is made anew, whatever there was
+        versions = []
+    how: How = "compute"
+    if status.now is not None and not forced:
+        alike = code_version(status.now)
+        known = [v for v in versions if code_version(v.provenance) == alike]
+        if status.waits_for:
+            how = "check" if known else "compute"
+        elif reusable(artifact, stage, home, scene, status.now):
+            how = "restore"
+    took = [v.provenance.seconds for v in versions if v.provenance.seconds]
+    return Step(scene, stage, status, how, took[-1] if took else None)

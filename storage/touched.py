@@ -1,0 +1,81 @@
+"""Whether the files of stored versions were touched behind our back, told by looking at them.
+
+Reading all of a store to find damage takes minutes; looking at sizes and times takes milliseconds.
+So the files of a repository are remembered as they were when its current version was last known to
+be whole, and it is read again only if one of them is gone or looks different. Bits that rot on a
+disk without a trace are found when they are read, by their checksums.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from storage.errors import StorageError
+
+if TYPE_CHECKING:
+    from storage.artifact import ArtifactRepository
+    from storage.version import Version
+
+_FILE = "untouched.json"
+
+
+def damage(artifact: ArtifactRepository, version: Version) -> str:
+    """What is damaged in a version; empty where nothing is.
+
+    Reads all of it if its files were touched since it was known to be whole, else nothing.
+    """
+    if version.damage:
+        return version.damage
+    known = _recall(artifact.folder)
+    now = dict(_files(artifact.repository))
+    whole = version.snapshot_id in known.get("versions", ())
+    if whole and all(now.get(name) == stamp for name, stamp in known["files"].items()):
+        return ""
+    try:
+        artifact.verify(version.tag)
+    except StorageError as error:
+        return str(error)
+    remember(artifact, version, now)
+    return ""
+
+
+def remember(
+    artifact: ArtifactRepository, version: Version, files: dict[str, list[int]] | None = None
+) -> None:
+    """Note that a version is whole, with the files as they are now."""
+    now = dict(_files(artifact.repository)) if files is None else files
+    known = _recall(artifact.folder)
+    same = known and all(now.get(name) == stamp for name, stamp in known["files"].items())
+    versions = sorted({*(known["versions"] if same else ()), version.snapshot_id})
+    new = artifact.folder / f"{_FILE}.{os.getpid()}.new"
+    with suppress(OSError):  # a store that may only be read is looked through each time
+        new.write_text(json.dumps({"versions": versions, "files": now}))
+        new.replace(artifact.folder / _FILE)
+    with suppress(OSError):
+        new.unlink(missing_ok=True)
+
+
+def _recall(folder: Path) -> dict[str, dict[str, list[int]]]:
+    try:
+        known = json.loads((folder / _FILE).read_text())
+        return known if {"versions", "files"} <= known.keys() else {}
+    except (OSError, ValueError, AttributeError):
+        return {}
+
+
+def _files(repository: Path) -> Iterator[tuple[str, list[int]]]:
+    """Size and time of change of the files that hold what versions are made of."""
+    for part in ("chunks", "manifests", "snapshots"):
+        try:
+            entries = list(os.scandir(repository / part))
+        except OSError:
+            continue
+        for entry in entries:
+            with suppress(OSError):
+                stat = entry.stat()
+                yield f"{part}/{entry.name}", [stat.st_size, stat.st_mtime_ns]
