@@ -6,6 +6,8 @@ class                 ``kind``          what to do
 SchemaError           schema            fix the data that was handed over, or migrate it
 ArtifactNotFoundError artifact-missing  materialize it, or correct its name
 VersionNotFoundError  version-missing   pick one of the versions that the message lists
+NameTakenError        name-taken        choose another name
+NamedError            named             nothing: versions with a name are kept
 LockedError           locked            wait for the one who holds it, or try again
 DamagedError          damaged           materialize the artifact again
 StoreFullError        store-full        make room, then run again
@@ -77,6 +79,18 @@ class VersionNotFoundError(StorageError, LookupError):
     """The artifact exists, but not in this version."""
 
     kind = "version-missing"
+
+
+class NameTakenError(StorageError, ValueError):
+    """A name that a version cannot get: it is not allowed, or was given before."""
+
+    kind = "name-taken"
+
+
+class NamedError(StorageError):
+    """It has a name given by a user, and is kept for ever."""
+
+    kind = "named"
 
 
 class LockedError(StorageError, TimeoutError):
