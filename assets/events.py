@@ -21,6 +21,8 @@ _CODE = "dagster/code_version"
 _DATA = "dagster/data_version"
 _GIVEN = "dagster/data_version_is_user_provided"
 _INPUT = "dagster/input_data_version"
+_POINTER = "dagster/input_event_pointer"
+_NO_EVENT = "NULL"  # no event of this log made the input
 _LOST = "not in the store"
 
 
@@ -54,7 +56,9 @@ def bring_in_step(dagster: dg.DagsterInstance, current: Mapping[str, Version | N
         event, version = known.get(key), current[name]
         tags = {} if event is None or event.tags is None else event.tags
         wanted = {_CODE: _LOST} if version is None else event_tags(version)
-        if (event is None and version is None) or wanted.items() <= tags.items():
+        pointers = {k.replace(_INPUT, _POINTER): _NO_EVENT for k in wanted if _INPUT in k}
+        known_so = wanted.items() <= tags.items() and pointers.keys() <= tags.keys()
+        if known_so or (event is None and version is None):
             continue
         metadata = _shown_before(dagster, key, version)
         dagster.report_runless_asset_event(
@@ -62,7 +66,7 @@ def bring_in_step(dagster: dg.DagsterInstance, current: Mapping[str, Version | N
                 asset_key=key,
                 description="not in the store" if version is None else f"{version.tag} is current",
                 metadata=metadata,
-                tags=wanted,
+                tags=wanted | pointers,
             )
         )
         told.append(name)

@@ -50,6 +50,12 @@ class Code:
             cls._latest = cls(files)
         return cls._latest
 
+    @property
+    def stamp(self) -> str:
+        """One hash of which files there are and when they were changed."""
+        told = repr(sorted((str(p), s) for p, s in self._files.items()))
+        return hashlib.sha256(told.encode()).hexdigest()
+
     def of(self, function: Callable[..., object]) -> dict[str, str]:
         """What a function runs: hashes by module name, its own parts under ``module:name``."""
         key = (function.__module__, function.__name__)

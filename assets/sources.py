@@ -52,9 +52,9 @@ def source_of(scene: Scene, home: Home) -> Source:
     """
     hashes = FileHashes(home.root / "cache" / f"{scene.name}.files.json")
     looked = time.time_ns()
-    listing, quiet = _listing(scene, looked)
+    listed, quiet = _listing(scene, looked)
     known = hashes.recall("source")
-    if quiet and isinstance(known, dict) and known.get("listing") == listing:
+    if quiet and isinstance(known, dict) and known.get("listing") == listed:
         return Source(str(known["hash"]), dict(known["files"]))
     root = scene.source_path
     try:
@@ -63,9 +63,14 @@ def source_of(scene: Scene, home: Home) -> Source:
         raise InputError(f"{error.filename or root}: cannot be read: {error.strerror}") from None
     whole = str(xxhash.xxh3_128_hexdigest(json.dumps(sorted(files.items())).encode()))
     found = Source(whole, {name: value[:12] for name, value in files.items()})
-    hashes.remember("source", {"listing": listing, "hash": whole, "files": dict(found.files)})
+    hashes.remember("source", {"listing": listed, "hash": whole, "files": dict(found.files)})
     hashes.save()
     return found
+
+
+def listing(scene: Scene) -> str:
+    """One hash of what a scene comes from by the looks of the files, without reading them."""
+    return _listing(scene, 0)[0]
 
 
 def _listing(scene: Scene, looked: int) -> tuple[str, bool]:

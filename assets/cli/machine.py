@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -80,7 +81,16 @@ def _whole_numbers(text: str) -> list[int]:
 
 
 def ui(host: str, port: int) -> None:
-    """Replace this process by the Dagster UI and its daemon."""
+    """Replace this process by the Dagster UI, beside one that keeps it in step."""
+    from assets.follow import bring_all_in_step
+
+    home = Home.find()
+    home.create()
+    bring_all_in_step(home)
+    here = "127.0.0.1" if host in ("0.0.0.0", "::") else host  # noqa: S104
+    # It ends when this process does, which becomes the server.
+    command = [sys.executable, "-m", "assets.follow", f"http://{here}:{port}"]
+    subprocess.Popen(command, cwd=ROOT, stdin=subprocess.DEVNULL)
     _serve(
         ["dg", "dev", "--host", host, "--port", str(port)],
         f"Dagster UI: http://{host}:{port}  (Ctrl-C stops it)",
