@@ -12,6 +12,7 @@ LockedError           locked            wait for the one who holds it, or try ag
 DamagedError          damaged           materialize the artifact again
 StoreFullError        store-full        make room, then run again
 ReadOnlyStoreError    store-read-only   make the folder writable, or use another home
+ClockError            clock             set the machine's clock right, then run again
 NewerStoreError       store-newer       update Splatworks
 ===================== ================= ====================================================
 
@@ -119,6 +120,12 @@ class ReadOnlyStoreError(StorageError, PermissionError):
     """The store or the home folder may not be written (or read) by this user."""
 
     kind = "store-read-only"
+
+
+class ClockError(StorageError):
+    """The machine's clock is before the time that an artifact was begun."""
+
+    kind = "clock"
 
 
 class NewerStoreError(StorageError):

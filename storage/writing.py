@@ -8,6 +8,7 @@ provenance only. Then it gets its tag, and last of all ``main`` moves.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 from storage import backend, touched
 from storage import version as versions
 from storage.backend import translated
-from storage.errors import DamagedError, LockedError, StorageError
+from storage.errors import ClockError, DamagedError, LockedError, StorageError
 from storage.provenance import Provenance
 from storage.schema import Schema, content_attrs
 from storage.version import Version
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from storage.artifact import ArtifactRepository
     from storage.schema import Data
 
+_PATIENCE = timedelta(seconds=10)  # with a clock that was set back a little
 _EMPTY = "empty"  # a branch that stays at the first, empty snapshot
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ def write(
     repo, main = _open(artifact)
     if died:
         sweep(repo, artifact.key)
+    _wait_for_the_clock(artifact.key, repo)
     try:
         with translated(artifact.folder, artifact.key, writing=True):
             snapshot = _flush(artifact, repo, data, schema, provenance, message)
@@ -87,6 +90,25 @@ def _open_in_place(artifact: ArtifactRepository) -> tuple[icechunk.Repository, s
         return repo, main
 
 
+def _wait_for_the_clock(artifact: str, repo: icechunk.Repository) -> None:
+    """Icechunk refuses a snapshot that is older than the one it begins from: see before writing."""
+    begun = _ahead(repo, repo.lookup_branch(_EMPTY))
+    if begun > _PATIENCE:
+        now = datetime.now(UTC)
+        raise ClockError(
+            f"{artifact}: the clock of this machine says {now:%Y-%m-%d %H:%M} UTC, this artifact was "
+            f"begun at {now + begun:%Y-%m-%d %H:%M}. Set the clock right, then run again; "
+            "nothing was changed.",
+            artifact=artifact,
+        )
+    time.sleep(max(begun.total_seconds(), 0))
+
+
+def _ahead(repo: icechunk.Repository, snapshot: str) -> timedelta:
+    """How far in the future a snapshot was made, by the clock as it is now."""
+    return repo.lookup_snapshot(snapshot).written_at - datetime.now(UTC)
+
+
 def _flush(
     artifact: ArtifactRepository,
     repo: icechunk.Repository,
@@ -111,10 +133,10 @@ def _flush(
         hashes = variable_hashes(data)
         attrs = {path: content_attrs(group.attrs) for path, group in groups_of(data)}
         digest = combine(hashes, attrs, schema)
-    if not digest or not _has(artifact, digest):
+    if not digest or not _may_share(artifact, repo, digest):
         session = repo.writable_session(_EMPTY)
         digest = write_tree(session.store, data, schema, artifact.key, hashes, **root)
-        if _has(artifact, digest):  # which is only known now if the data was lazy
+        if _may_share(artifact, repo, digest):  # which is only known now if the data was lazy
             session = None
             sweep(repo, artifact.key)
     if session is None:
@@ -126,11 +148,16 @@ def _flush(
     return str(session.flush(words, {"splatworks": facts, "provenance": record}))
 
 
-def _has(artifact: ArtifactRepository, digest: str) -> bool:
-    """Whether the current version has this content, and all of it can still be read."""
+def _may_share(artifact: ArtifactRepository, repo: icechunk.Repository, digest: str) -> bool:
+    """Whether the current version has this content, and another can begin from it.
+
+    All of it can still be read, and it was not made in what is the future by now.
+    """
     try:
         now = artifact.current()
-        return now is not None and now.content_hash == digest and bool(artifact.verify())
+        if now is None or now.content_hash != digest or not artifact.verify():
+            return False
+        return _ahead(repo, now.snapshot_id) < timedelta(0)
     except StorageError:
         return False
 

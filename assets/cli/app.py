@@ -387,14 +387,21 @@ def bench(
     chart: Annotated[
         Path | None, typer.Option(help="Also write a picture of the result, a .png file.")
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Measure writing and reading artifacts instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine renders and trains, and how near that is to its peak.
 
     Synthetic scenes like trained ones, drawing, gradients and whole training steps; on the CPU
-    also every kernel, beside a tile rasteriser in plain PyTorch. Takes about a minute; other
-    programs that run meanwhile make all numbers worse.
+    also every kernel, beside a tile rasteriser in plain PyTorch. With --store: writing and reading
+    artifacts, beside torch.save and torch.load. Takes about a minute; other programs that run
+    meanwhile make all numbers worse.
     """
+    if store:
+        lazily("machine", "bench_store")(repeats, as_json)
+        return
     lazily("machine", "bench")(sizes, repeats, threads, device, chart, as_json)
 
 
