@@ -96,8 +96,8 @@ def _wait_for_the_clock(artifact: str, repo: icechunk.Repository) -> None:
     if begun > _PATIENCE:
         now = datetime.now(UTC)
         raise ClockError(
-            f"{artifact}: the clock of this machine says {now:%Y-%m-%d %H:%M} UTC, this artifact was "
-            f"begun at {now + begun:%Y-%m-%d %H:%M}. Set the clock right, then run again; "
+            f"{artifact}: the clock of this machine says {now:%Y-%m-%d %H:%M} UTC, this artifact "
+            f"was begun at {now + begun:%Y-%m-%d %H:%M}. Set the clock right, then run again; "
             "nothing was changed.",
             artifact=artifact,
         )
