@@ -19,7 +19,7 @@ from assets.sources import source_of
 from assets.stage import Stage
 from ops.errors import InputError
 from storage import touched
-from storage.artifact import Version
+from storage.artifact import ArtifactRepository, Version
 from storage.attempts import Failure, last_failure
 from storage.errors import DamagedError, NewerStoreError
 from storage.home import Home
@@ -60,7 +60,11 @@ class Status:
 
 
 def recipe(
-    scene: Scene, stage: Stage, home: Home, current: Mapping[str, Version | None]
+    scene: Scene,
+    stage: Stage,
+    home: Home,
+    current: Mapping[str, Version | None],
+    code: Code | None = None,
 ) -> Provenance:
     """What a version made now would be made from: code, settings and inputs.
 
@@ -69,11 +73,13 @@ def recipe(
         stage: One of its stages.
         home: The home folder, for the cache of hashes of source files.
         current: The current versions of at least the stage's inputs, by ``scene/topic/name``.
+        code: The code, where it was read already.
 
     Raises:
         InputError: If the settings or the source cannot be read.
     """
-    modules = Code.read().of(stage.run)
+    code = code or Code.read()
+    modules = code.of(stage.run)
     inputs = {}
     for name in stage.inputs:
         version = current.get(f"{scene.name}/{name}")
@@ -81,7 +87,7 @@ def recipe(
             "content": version.content_hash if version else "",
             "version": version.tag if version else "",
         }
-    source = source_of(scene, home) if stage.reads_source else None
+    source = source_of(scene, home, code) if stage.reads_source else None
     if source is not None:
         inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = scene.settings(stage.settings, stage.section) if stage.settings else None
@@ -177,6 +183,7 @@ class _Looking:
     def __init__(self, scene: Scene, home: Home, store: Store) -> None:
         self.scene, self.home, self.store = scene, home, store
         self.outputs = outputs_of(scene, home)
+        self.code = Code.read()
         self.current: dict[str, Version | None] = {}
         self.found: dict[str, Status] = {}
 
@@ -192,13 +199,13 @@ class _Looking:
         self.current[key] = version
         now = None
         try:
-            now = recipe(self.scene, stage, self.home, self.current)
+            now = recipe(self.scene, stage, self.home, self.current, self.code)
         except InputError as error:
             reasons.append(str(error))
         if version is None:
             reasons = reasons or ["never made"]
         elif now is not None:
-            reasons += self._against(stage, version, now)
+            reasons += self._against(artifact, stage, version, now)
         waits = [k for k in stage.inputs if self.found[k].state != "fresh"]
         if version is not None:
             reasons += [f"input: {self.scene.name}/{k} is {self.found[k].state}" for k in waits]
@@ -219,8 +226,10 @@ class _Looking:
             failure=failure,
         )
 
-    def _against(self, stage: Stage, version: Version, now: Provenance) -> list[str]:
-        if damage := touched.damage(self.store.artifact(version.artifact), version):
+    def _against(
+        self, artifact: ArtifactRepository, stage: Stage, version: Version, now: Provenance
+    ) -> list[str]:
+        if damage := touched.damage(artifact, version):
             return [f"damaged: {damage}"]
         reasons = version.provenance.stale_against(now)
         if word := unreadable(version, stage):
