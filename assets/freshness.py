@@ -33,6 +33,7 @@ PACKAGES = (
     *("opencv-python-headless", "pillow", "lpips", "pyiqa", "diffusers"),
 )
 State = Literal["fresh", "stale", "missing", "failed"]
+_CODE = "cache/code.json"
 SOURCE = "source"
 """Name among a version's inputs of the files that a scene comes from."""
 
@@ -78,7 +79,7 @@ def recipe(
     Raises:
         InputError: If the settings or the source cannot be read.
     """
-    code = code or Code.read()
+    code = code or code_now(home)
     modules = code.of(stage.run)
     inputs = {}
     for name in stage.inputs:
@@ -104,6 +105,14 @@ def recipe(
     )
 
 
+def code_now(home: Home) -> Code:
+    """The code on the disk now, with what earlier processes found out about it."""
+    code = Code.read()
+    if not code.recalled:
+        code.recall(home.root / _CODE)
+    return code
+
+
 def code_version(made_from: Provenance) -> str:
     """Dagster's code version: all that a version is made from besides other artifacts.
 
@@ -125,6 +134,7 @@ def scene_status(scene: Scene, home: Home, store: Store) -> dict[str, Status]:
     for key, stage in stages_of(scene).items():
         looking.found[key] = looking.status(stage)
     looking.outputs.save()
+    looking.code.remember(home.root / _CODE)
     return looking.found
 
 
@@ -183,7 +193,7 @@ class _Looking:
     def __init__(self, scene: Scene, home: Home, store: Store) -> None:
         self.scene, self.home, self.store = scene, home, store
         self.outputs = outputs_of(scene, home)
-        self.code = Code.read()
+        self.code = code_now(home)
         self.current: dict[str, Version | None] = {}
         self.found: dict[str, Status] = {}
 

@@ -77,7 +77,7 @@ def _listing(scene: Scene, looked: int, code: Code) -> tuple[str, bool]:
     """What could be read and how, in one hash, and whether nothing of it changed just now."""
     root = scene.source_path
     stamps = sorted(_stamps(root, set())) if root.is_dir() else [(str(root), _stamp(root))]
-    readers = fingerprint(code.of_modules(["ops.capture.readers.detect"]))
+    readers = fingerprint(code.of_module("ops.capture.readers.detect"))
     told = [str(root), vars(scene.source), readers, stamps]
     quiet = all(settled(stamp, looked) for _, stamp in stamps)
     return hashlib.sha256(json.dumps(told).encode()).hexdigest(), quiet
