@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -122,8 +123,8 @@ def code_version(made_from: Provenance) -> str:
     own = {k: v.get("content", "") for k, v in made_from.inputs.items() if "/" not in k}
     parts = {
         "code": made_from.code,
-        "settings": repr(sorted(made_from.settings.items())),
-        "inputs": repr(sorted(own.items())),
+        "settings": json.dumps(dict(made_from.settings), sort_keys=True),
+        "inputs": json.dumps(own, sort_keys=True),
     }
     return fingerprint(parts)
 
