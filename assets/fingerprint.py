@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 import hashlib
 import importlib.util
+import json
 import os
 import sys
+import time
 from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatchcase
 from functools import cached_property
@@ -15,6 +17,7 @@ from pathlib import Path
 import grimp
 
 FIRST_PARTY = ("ops", "storage", "assets")
+_TICK = 2_000_000_000  # ns
 _Definitions = dict[str, ast.stmt]
 
 
@@ -40,7 +43,10 @@ class Code:
         self._files = files
         self._read: dict[str, tuple[str, frozenset[str]]] = {}
         self._reached: dict[str, frozenset[str]] = {}
-        self._functions: dict[tuple[str, str], dict[str, str]] = {}
+        self._known: dict[str, dict[str, str]] = {}
+        self._new = False
+        self.recalled = False
+        """Whether :meth:`recall` was called; it need not be twice."""
 
     @classmethod
     def read(cls) -> Code:
@@ -50,7 +56,36 @@ class Code:
             cls._latest = cls(files)
         return cls._latest
 
-    @property
+    def recall(self, memory: Path) -> None:
+        """Take what :meth:`remember` wrote about this very code, if it did."""
+        self.recalled = True
+        try:
+            told = json.loads(memory.read_text("utf-8"))
+            if told["stamp"] == self.stamp:
+                self._known = {**told["known"], **self._known}
+        except (OSError, ValueError, KeyError, TypeError):
+            return
+
+    def remember(self, memory: Path) -> None:
+        """Write what was found out, in one step, for later processes.
+
+        Not where a file was changed just now: another change in the same tick of the clock would
+        not be seen by its time. Nor where the folder does not exist or may not be written.
+        """
+        newest = max((max(s[0], s[1]) for s in self._files.values()), default=0)
+        if not self._new or newest + _TICK > time.time_ns():
+            return
+        new = memory.with_suffix(f".{os.getpid()}.new")
+        try:
+            # What stands in other packages is not covered by the stamp.
+            mine = {k: v for k, v in self._known.items() if k.split(".")[0] in FIRST_PARTY}
+            new.write_text(json.dumps({"stamp": self.stamp, "known": mine}), "utf-8")
+            new.replace(memory)
+            self._new = False
+        except OSError:
+            new.unlink(missing_ok=True)
+
+    @cached_property
     def stamp(self) -> str:
         """One hash of which files there are and when they were changed."""
         told = repr(sorted((str(p), s) for p, s in self._files.items()))
@@ -58,13 +93,20 @@ class Code:
 
     def of(self, function: Callable[..., object]) -> dict[str, str]:
         """What a function runs: hashes by module name, its own parts under ``module:name``."""
-        key = (function.__module__, function.__name__)
-        if key not in self._functions:
-            self._functions[key] = self._of(*key)
-        return dict(self._functions[key])
+        key = f"{function.__module__}:{function.__name__}"
+        if key not in self._known:
+            self._known[key] = self._of(function.__module__, function.__name__)
+            self._new = True
+        return dict(self._known[key])
 
-    def of_modules(self, names: Iterable[str]) -> dict[str, str]:
-        """Hashes of modules and of all that they reach, by module name."""
+    def of_module(self, name: str) -> dict[str, str]:
+        """Hashes of a module and of all that it reaches, by module name."""
+        if name not in self._known:
+            self._known[name] = self._of_modules([name])
+            self._new = True
+        return dict(self._known[name])
+
+    def _of_modules(self, names: Iterable[str]) -> dict[str, str]:
         reached = frozenset[str]().union(*(self._closure(name) for name in names))
         return {name: self._hash(name) for name in sorted(reached)}
 
@@ -91,7 +133,7 @@ class Code:
             strings = _strings(node)
             reached |= strings & self._graph.modules
             hashes |= self._data(strings, module)
-        return dict(sorted((hashes | self.of_modules(reached)).items()))
+        return dict(sorted((hashes | self._of_modules(reached)).items()))
 
     def _closure(self, name: str) -> frozenset[str]:
         """A module (or the one that a name stands in), its packages and all that they import."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from assets.sources import source_of
 from assets.stage import Stage
 from ops.errors import InputError
 from storage import touched
-from storage.artifact import Version
+from storage.artifact import ArtifactRepository, Version
 from storage.attempts import Failure, last_failure
 from storage.errors import DamagedError, NewerStoreError
 from storage.home import Home
@@ -33,6 +34,7 @@ PACKAGES = (
     *("opencv-python-headless", "pillow", "lpips", "pyiqa", "diffusers"),
 )
 State = Literal["fresh", "stale", "missing", "failed"]
+_CODE = "cache/code.json"
 SOURCE = "source"
 """Name among a version's inputs of the files that a scene comes from."""
 
@@ -60,7 +62,11 @@ class Status:
 
 
 def recipe(
-    scene: Scene, stage: Stage, home: Home, current: Mapping[str, Version | None]
+    scene: Scene,
+    stage: Stage,
+    home: Home,
+    current: Mapping[str, Version | None],
+    code: Code | None = None,
 ) -> Provenance:
     """What a version made now would be made from: code, settings and inputs.
 
@@ -69,11 +75,13 @@ def recipe(
         stage: One of its stages.
         home: The home folder, for the cache of hashes of source files.
         current: The current versions of at least the stage's inputs, by ``scene/topic/name``.
+        code: The code, where it was read already.
 
     Raises:
         InputError: If the settings or the source cannot be read.
     """
-    modules = Code.read().of(stage.run)
+    code = code or code_now(home)
+    modules = code.of(stage.run)
     inputs = {}
     for name in stage.inputs:
         version = current.get(f"{scene.name}/{name}")
@@ -81,7 +89,7 @@ def recipe(
             "content": version.content_hash if version else "",
             "version": version.tag if version else "",
         }
-    source = source_of(scene, home) if stage.reads_source else None
+    source = source_of(scene, home, code) if stage.reads_source else None
     if source is not None:
         inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = scene.settings(stage.settings, stage.section) if stage.settings else None
@@ -98,6 +106,14 @@ def recipe(
     )
 
 
+def code_now(home: Home) -> Code:
+    """The code on the disk now, with what earlier processes found out about it."""
+    code = Code.read()
+    if not code.recalled:
+        code.recall(home.root / _CODE)
+    return code
+
+
 def code_version(made_from: Provenance) -> str:
     """Dagster's code version: all that a version is made from besides other artifacts.
 
@@ -107,8 +123,8 @@ def code_version(made_from: Provenance) -> str:
     own = {k: v.get("content", "") for k, v in made_from.inputs.items() if "/" not in k}
     parts = {
         "code": made_from.code,
-        "settings": repr(sorted(made_from.settings.items())),
-        "inputs": repr(sorted(own.items())),
+        "settings": json.dumps(dict(made_from.settings), sort_keys=True),
+        "inputs": json.dumps(own, sort_keys=True),
     }
     return fingerprint(parts)
 
@@ -119,6 +135,7 @@ def scene_status(scene: Scene, home: Home, store: Store) -> dict[str, Status]:
     for key, stage in stages_of(scene).items():
         looking.found[key] = looking.status(stage)
     looking.outputs.save()
+    looking.code.remember(home.root / _CODE)
     return looking.found
 
 
@@ -177,6 +194,7 @@ class _Looking:
     def __init__(self, scene: Scene, home: Home, store: Store) -> None:
         self.scene, self.home, self.store = scene, home, store
         self.outputs = outputs_of(scene, home)
+        self.code = code_now(home)
         self.current: dict[str, Version | None] = {}
         self.found: dict[str, Status] = {}
 
@@ -192,13 +210,13 @@ class _Looking:
         self.current[key] = version
         now = None
         try:
-            now = recipe(self.scene, stage, self.home, self.current)
+            now = recipe(self.scene, stage, self.home, self.current, self.code)
         except InputError as error:
             reasons.append(str(error))
         if version is None:
             reasons = reasons or ["never made"]
         elif now is not None:
-            reasons += self._against(stage, version, now)
+            reasons += self._against(artifact, stage, version, now)
         waits = [k for k in stage.inputs if self.found[k].state != "fresh"]
         if version is not None:
             reasons += [f"input: {self.scene.name}/{k} is {self.found[k].state}" for k in waits]
@@ -219,8 +237,10 @@ class _Looking:
             failure=failure,
         )
 
-    def _against(self, stage: Stage, version: Version, now: Provenance) -> list[str]:
-        if damage := touched.damage(self.store.artifact(version.artifact), version):
+    def _against(
+        self, artifact: ArtifactRepository, stage: Stage, version: Version, now: Provenance
+    ) -> list[str]:
+        if damage := touched.damage(artifact, version):
             return [f"damaged: {damage}"]
         reasons = version.provenance.stale_against(now)
         if word := unreadable(version, stage):

@@ -89,7 +89,9 @@ def produce(
             if known is not None:
                 known, action = restore(artifact, known, home, scene)
                 say(f"{action}: the same code, settings and inputs made {known.tag} before")
-                return Outcome(known, action, artifact.open(known.tag), inputs, 0.0)
+                return Outcome(
+                    known, action, artifact.open(known.tag, schema=stage.schema), inputs, 0.0
+                )
             with turn(home, stage.heavy, say):
                 return _compute(scene, stage, home, progress, made_from, inputs)
 
@@ -198,7 +200,9 @@ def _compute(
     outputs.save()
     checkpoint.unlink(missing_ok=True)
     seconds = time.perf_counter() - started
-    return Outcome(version, "computed", artifact.open(version.tag), inputs, seconds)
+    return Outcome(
+        version, "computed", artifact.open(version.tag, schema=stage.schema), inputs, seconds
+    )
 
 
 def _edited(stage: Stage, made_from: Provenance) -> bool:

@@ -38,6 +38,8 @@ class Batch:
     found: list[str] = field(default_factory=list)
     """Found fresh when their turn came: another process had made them."""
     failed: list[Failed] = field(default_factory=list)
+    run_id: str = ""
+    """Of the run in Dagster."""
 
 
 @dataclass
@@ -54,6 +56,8 @@ class Summary:
     skipped: list[str] = field(default_factory=list)
     """Not made, because something they need failed."""
     seconds: float = 0.0
+    runs: list[str] = field(default_factory=list)
+    """Ids of the runs in Dagster that computed."""
 
     @property
     def complete(self) -> bool:
@@ -187,6 +191,7 @@ class _Refresh:
     def took(self, keys: Sequence[str], batch: Batch) -> None:
         """Count what a run of these artifacts did."""
         self.summary.ran += batch.ran
+        self.summary.runs += [batch.run_id] if batch.run_id else []
         self.tries.update(keys)
         for failure in batch.failed:
             if not self._inputs_damaged(failure.key):

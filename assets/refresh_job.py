@@ -146,5 +146,6 @@ def _outcome_shown(summary: Summary) -> dict[str, Any]:
         "fresh, not touched": len(summary.fresh),
         "failed": len(failed),
         "seconds": round(summary.seconds, 1),
+        **{f"run {i}": dg.MetadataValue.dagster_run(r) for i, r in enumerate(summary.runs, 1)},
         **({"artifacts": dg.MetadataValue.table([dg.TableRecord(r) for r in did])} if did else {}),
     }

@@ -17,7 +17,7 @@ from storage.store import Store
 if TYPE_CHECKING:
     import dagster as dg
 
-PROCESS = "splatworks/process"  # tag of runs started in a terminal: the process that runs them
+_PROCESS = "splatworks/process"  # tag of runs that a process of ours runs: which one
 
 
 def materialize(
@@ -39,11 +39,10 @@ def materialize(
         quiet: Draw no bars.
     """
     home.create()
-    tags = {PROCESS: str(os.getpid())}
 
     def launch(keys: Sequence[str], forced: Sequence[str]) -> Batch:
         with shown(home.root / "cache" / f"progress.{os.getpid()}", quiet):
-            return run(home, keys, forced, tags)
+            return run(home, keys, forced)
 
     def restored(step: Step) -> None:
         with instance(home) as dagster:
@@ -52,7 +51,9 @@ def materialize(
     return refresh(selection, home, launch, restored, say, force)
 
 
-def run(home: Home, keys: Sequence[str], forced: Sequence[str], tags: Mapping[str, str]) -> Batch:
+def run(
+    home: Home, keys: Sequence[str], forced: Sequence[str], tags: Mapping[str, str] | None = None
+) -> Batch:
     """Make artifacts in one Dagster run, in order, each in a process of its own."""
     import dagster as dg
 
@@ -68,9 +69,9 @@ def run(home: Home, keys: Sequence[str], forced: Sequence[str], tags: Mapping[st
             instance=dagster,
             run_config=config,
             asset_selection=[dg.AssetKey(n.split("/")) for n in keys],
-            tags=dict(tags),
+            tags={_PROCESS: _this_process(), **(tags or {})},
         )
-        batch = Batch()
+        batch = Batch(run_id=result.run_id)
         for event in result.all_events:
             if event.is_step_failure:
                 batch.failed.append(_failure(event))
@@ -106,16 +107,32 @@ def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:
         The ids of those runs.
     """
     import dagster as dg
-    import psutil
 
     active = dg.RunsFilter(statuses=[dg.DagsterRunStatus.STARTED, dg.DagsterRunStatus.STARTING])
     closed = []
     for found in dagster.get_runs(active):
-        pid = found.tags.get(PROCESS)
-        if pid is not None and not psutil.pid_exists(int(pid)):
-            dagster.report_run_failed(found, "The terminal that ran it was killed.")
+        process = found.tags.get(_PROCESS)
+        if process is not None and not _alive(process):
+            dagster.report_run_failed(found, "The process that ran it was killed.")
             closed.append(found.run_id)
     return closed
+
+
+def _this_process() -> str:
+    import psutil
+
+    return f"{os.getpid()}-{psutil.Process().create_time():.0f}"
+
+
+def _alive(process: str) -> bool:
+    """Whether a process still runs; the time of its start tells it from a later one."""
+    import psutil
+
+    pid, _, started = process.partition("-")
+    try:
+        return f"{psutil.Process(int(pid)).create_time():.0f}" == started
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _with_inputs(home: Home, key: str) -> list[str]:

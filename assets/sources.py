@@ -40,7 +40,7 @@ class Source:
     """Hashes by path relative to the source, shortened: they only serve to say what changed."""
 
 
-def source_of(scene: Scene, home: Home) -> Source:
+def source_of(scene: Scene, home: Home, code: Code | None = None) -> Source:
     """The files that a scene comes from, hashed.
 
     Where no file below the source was touched since the last time, nothing is read: the answer is
@@ -52,7 +52,7 @@ def source_of(scene: Scene, home: Home) -> Source:
     """
     hashes = FileHashes(home.root / "cache" / f"{scene.name}.files.json")
     looked = time.time_ns()
-    listed, quiet = _listing(scene, looked)
+    listed, quiet = _listing(scene, looked, code or Code.read())
     known = hashes.recall("source")
     if quiet and isinstance(known, dict) and known.get("listing") == listed:
         return Source(str(known["hash"]), dict(known["files"]))
@@ -70,14 +70,14 @@ def source_of(scene: Scene, home: Home) -> Source:
 
 def listing(scene: Scene) -> str:
     """One hash of what a scene comes from by the looks of the files, without reading them."""
-    return _listing(scene, 0)[0]
+    return _listing(scene, 0, Code.read())[0]
 
 
-def _listing(scene: Scene, looked: int) -> tuple[str, bool]:
+def _listing(scene: Scene, looked: int, code: Code) -> tuple[str, bool]:
     """What could be read and how, in one hash, and whether nothing of it changed just now."""
     root = scene.source_path
     stamps = sorted(_stamps(root, set())) if root.is_dir() else [(str(root), _stamp(root))]
-    readers = fingerprint(Code.read().of_modules(["ops.capture.readers.detect"]))
+    readers = fingerprint(code.of_module("ops.capture.readers.detect"))
     told = [str(root), vars(scene.source), readers, stamps]
     quiet = all(settled(stamp, looked) for _, stamp in stamps)
     return hashlib.sha256(json.dumps(told).encode()).hexdigest(), quiet

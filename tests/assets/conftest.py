@@ -72,13 +72,13 @@ def home(made_home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Ho
     return Home(tmp_path / "home")
 
 
-@pytest.fixture(name="demo_scene")
+@pytest.fixture(name="demo_scene", scope="session")
 def demo_scene_fixture() -> Callable[..., Scene]:
     """The function ``demo_scene`` of this file."""
     return demo_scene
 
 
-@pytest.fixture(name="make_all")
+@pytest.fixture(name="make_all", scope="session")
 def make_all_fixture() -> MakeAll:
     """The function ``make_all`` of this file."""
     return make_all

@@ -10,9 +10,13 @@ import dagster as dg
 import pytest
 
 from assets import definitions
+from assets.events import bring_in_step, event_tags
 from assets.factory import _as_user_error, scene_assets
+from assets.graph import stages_of
+from assets.produce import produce
 from storage.errors import ReadOnlyStoreError, StoreFullError
 from storage.home import Home
+from storage.store import Store
 
 
 def specs(found: dg.Definitions) -> dict[str, dg.AssetSpec]:
@@ -83,6 +87,11 @@ def test_assets_run_with_checks_pictures_and_data_versions(
         assert "data:image/png;base64" in str(trained.metadata["training"].value)
         assert trained.metadata["action"].value == "computed"
         assert events["demo/capture/views"].metadata["action"].value == "fresh"
+        for key, event in events.items():
+            version = Store(home.store).artifact(key).resolve()
+            assert event_tags(version).items() <= (event.tags or {}).items(), key
+            spec = specs(definitions.build())[key]
+            assert spec.code_version == (event.tags or {})["dagster/code_version"], key
         checks = {e.check_name: e.passed for e in result.get_asset_check_evaluations()}
         assert checks["finite"]
         assert trained.tags
@@ -132,3 +141,50 @@ def test_a_full_disk_is_said_in_a_sentence_and_other_faults_are_not_hidden(home:
     assert isinstance(read_only, ReadOnlyStoreError)
     with pytest.raises(ConnectionResetError):
         _as_user_error(ConnectionResetError(errno.ECONNRESET, "reset"), home)
+
+
+def stale(instance: dg.DagsterInstance) -> set[str]:
+    """What the UI marks as unsynced, asked of the page's own resolver."""
+    from dagster._core.definitions.data_version import CachingStaleStatusResolver, StaleStatus
+    from dagster._core.loader import LoadingContextForTest
+
+    graph = definitions.build().resolve_asset_graph()
+    resolver = CachingStaleStatusResolver(instance, graph, LoadingContextForTest(instance))
+    found = {key: resolver.get_status(key) for key in graph.materializable_asset_keys}
+    return {"/".join(key.path) for key, status in found.items() if status != StaleStatus.FRESH}
+
+
+def test_the_unsynced_marks_are_those_of_the_store(
+    home: Home, demo_scene: Callable[..., Any], tiny: str, make_all: Callable[..., Any]
+) -> None:
+    def tell(instance: dg.DagsterInstance, **changed: None) -> list[str]:
+        keys = [f"demo/{k}" for k in stages_of(scene)]
+        return bring_in_step(instance, {**Store(home.store).current(keys), **changed})
+
+    scene = demo_scene(home)
+    with dg.DagsterInstance.ephemeral() as instance:
+        assert len(stale(instance)) == 6
+        assert len(tell(instance)) == 6  # a store that Dagster never saw
+        assert stale(instance) == set()
+        assert tell(instance) == []
+        # A setting, then made without Dagster, then the change undone and restored without it.
+        changed = tiny.replace("[exports]", "[contact_sheet]\ncell_width = 200\n\n[exports]")
+        scene = demo_scene(home, changed)
+        assert stale(instance) == {"demo/evaluation/contact_sheet"}
+        make_all(home, scene)
+        assert tell(instance) == ["demo/evaluation/contact_sheet"]
+        assert stale(instance) == set()
+        scene = demo_scene(home, tiny)
+        assert stale(instance) == {"demo/evaluation/contact_sheet"}
+        make_all(home, scene)
+        assert tell(instance) == ["demo/evaluation/contact_sheet"]
+        assert stale(instance) == set()
+        # An input with other content makes what reads it unsynced, one step at a time.
+        scene = demo_scene(home, tiny.replace("count = 600", "count = 500"))
+        assert stale(instance) == {"demo/capture/points"}
+        produce(scene, stages_of(scene)["capture/points"], home, lambda *_: None, lambda _: None)
+        assert tell(instance) == ["demo/capture/points"]
+        assert stale(instance) == {"demo/splats/trained"}
+        # What the store has lost, or holds damaged.
+        assert tell(instance, **{"demo/splats/exports": None}) == ["demo/splats/exports"]
+        assert "demo/splats/exports" in stale(instance)

@@ -157,3 +157,31 @@ def test_looking_again_reads_nothing_that_was_not_touched(probe: Callable[..., d
     assert Code.read() is first
     probe(deep="TWO = 7\n")
     assert Code.read() is not first
+
+
+def test_what_was_found_out_is_remembered_until_the_code_changes(
+    probe: Callable[..., dict], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    memory = tmp_path / "code.json"
+    before = probe()
+    first = Code.read()
+    first.remember(memory)
+    assert not memory.exists(), "a change in the same tick of the clock would not be seen"
+    monkeypatch.setattr(fingerprint, "_TICK", -(10**12))
+    first.remember(memory)
+
+    def stop(*_: object) -> None:
+        raise AssertionError("worked it out again")
+
+    monkeypatch.setattr(Code, "_latest", None)
+    monkeypatch.setattr(Code, "_of", stop)
+    again = Code.read()
+    again.recall(memory)
+    assert again.of(sys.modules["probe.stage"].run) == before
+    monkeypatch.undo()
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr(fingerprint, "FIRST_PARTY", ("probe",))
+    assert probe(deep="TWO = 9\n") != before
+    after = Code.read()
+    after.recall(memory)
+    assert after.of(sys.modules["probe.stage"].run) != before
