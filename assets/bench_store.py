@@ -159,6 +159,14 @@ def _smooth_pictures(size: float) -> xr.Dataset:
     return _dataset(images=coarse.repeat(15, axis=1).repeat(15, axis=2))
 
 
+def _many_variables(size: float) -> xr.Dataset:
+    """A hundred variables that share the size."""
+    rng = np.random.default_rng(0)
+    rows = max(1, round(size / 100 / 16))
+    shape = (rows, 4)
+    return _dataset(**{f"v{i:03}": rng.standard_normal(shape, np.float32) for i in range(100)})
+
+
 def _small_variables(_size: float) -> xr.Dataset:
     """Many variables of a few numbers each; what is measured is what each of them costs."""
     rng = np.random.default_rng(0)
@@ -170,5 +178,6 @@ CASES: dict[str, Callable[[float], xr.Dataset]] = {
     "round numbers": _round_numbers,
     "photos": _photos,
     "smooth pictures": _smooth_pictures,
+    "100 variables": _many_variables,
     "100 small variables": _small_variables,
 }
