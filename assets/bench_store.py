@@ -1,9 +1,9 @@
 """How fast artifacts are written and read, beside ``torch.save`` and ``torch.load`` of the same.
 
 Both write whole new files and read all of them into new arrays. What was written before is
-deleted first, also for PyTorch: pages of the disk cache that were in use before cost nothing new,
-fresh ones cost a virtual machine more than all the rest, and would hide what is compared. Times
-are of the processor, over all threads, the least of several repeats.
+deleted first, also for PyTorch: where each repeat adds to what is on the disk, the operating system
+can take more time for both than all the rest, which would hide what is compared. Times are of the
+processor, over all threads, the least of several repeats.
 """
 
 from __future__ import annotations
