@@ -92,6 +92,8 @@ def _run(
 
     def say(sentence: str) -> None:
         context.log.info(sentence)
+        if sentence.startswith("waiting"):  # the rest a terminal is told by the last line
+            progress.tell({"say": sentence, "style": "dim"})
 
     try:
         # Read again: the settings may have changed since the code location was loaded.

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from assets.cli.app import emit, err, out, program
+from assets.cli.app import emit, err, fail, out, program
 from assets.cli.scenes import find_scene
 from assets.freshness import Status, scene_status
 from assets.graph import dependents, select
@@ -56,7 +56,10 @@ def _run(chosen: Selection, home: Home, force: bool, quiet: bool) -> Summary:
         if not quiet:
             err.print(f"[dim]{sentence}[/]", highlight=False, soft_wrap=True)
 
-    return materialize(chosen, home, say, force, quiet)
+    try:
+        return materialize(chosen, home, say, force, quiet)
+    except KeyboardInterrupt:
+        fail("stopped; what was finished is kept, and the same command goes on from there", 1)
 
 
 def _forced(chosen: Selection, home: Home) -> list[str]:
