@@ -49,7 +49,7 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
     key = asset_key(scene.name, stage.key)
-    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
+    settings = stage.settings_for(scene)
 
     @dg.asset(
         key=key,
