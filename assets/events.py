@@ -33,7 +33,7 @@ def event_tags(version: Version) -> dict[str, str]:
 
 
 def _made_from(made: Provenance) -> dict[str, str]:
-    inputs = {k: v.get("content", "") for k, v in made.inputs.items() if k.count("/") == 2}
+    inputs = {k: v.get("content", "") for k, v in made.inputs.items() if "/" in k}
     return {_CODE: code_version(made)} | {f"{_INPUT}/{k}": v for k, v in inputs.items()}
 
 

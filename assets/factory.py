@@ -49,7 +49,7 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
     key = asset_key(scene.name, stage.key)
-    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
+    settings = stage.settings_for(scene)
 
     @dg.asset(
         key=key,
@@ -92,6 +92,8 @@ def _run(
 
     def say(sentence: str) -> None:
         context.log.info(sentence)
+        if sentence.startswith("waiting"):  # the rest a terminal is told by the last line
+            progress.tell({"say": sentence, "style": "dim"})
 
     try:
         # Read again: the settings may have changed since the code location was loaded.

@@ -92,7 +92,7 @@ def recipe(
     source = source_of(scene, home, code) if stage.reads_source else None
     if source is not None:
         inputs[SOURCE] = {"content": source.hash, "version": ""}
-    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
+    settings = stage.settings_for(scene)
     if stage.also_depends_on is not None:
         for name, fact in stage.also_depends_on(settings).items():
             inputs[name] = {"content": fact, "version": fact}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from assets.scenes import Scene
+from assets.scenes import STUDIES, Scene
 from assets.stage import Stage
 from ops.errors import InputError
 
@@ -60,9 +60,29 @@ def select(scene: Scene, selection: str) -> list[Stage]:
         return [s for s in everything.values() if s.topic in CORE_TOPICS]
     chosen = [s for s in everything.values() if f"{s.key}/".startswith(f"{rest}/")]
     if not chosen:
+        if rest.partition("/")[0] in STUDIES:
+            study, place = rest.partition("/")[0], scene.file or f"scenes/{scene.name}.toml"
+            if study not in scene.studies:
+                raise InputError(
+                    f"{scene.name} has no study {study!r} yet; add it to {place}, above the first "
+                    f'section: studies = ["{study}"]'
+                )
         known = ", ".join(f"{scene.name}/{key}" for key in everything)
         raise InputError(f"{selection!r} names no artifact; there are: {known}")
     return chosen
+
+
+def find_stage(scene: Scene, artifact: str) -> Stage:
+    """The one stage whose artifact this is.
+
+    Raises:
+        InputError: If it names none or several, with what there is.
+    """
+    chosen = select(scene, artifact)
+    if len(chosen) != 1 or artifact.strip("/") != f"{scene.name}/{chosen[0].key}":
+        names = ", ".join(f"{scene.name}/{s.key}" for s in chosen)
+        raise InputError(f"{artifact!r} is not the name of one artifact; choose one of: {names}")
+    return chosen[0]
 
 
 def with_inputs(scene: Scene, chosen: list[Stage]) -> list[Stage]:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING
 
+from filelock import FileLock
+
 from storage.home import Home
 
 if TYPE_CHECKING:
@@ -40,4 +42,6 @@ def instance(home: Home) -> dg.DagsterInstance:
     import dagster as dg
 
     prepare(home)
-    return dg.DagsterInstance.get()
+    # Two processes that make its databases at the same moment spoil them for each other.
+    with FileLock(home.dagster / "opening.lock"):
+        return dg.DagsterInstance.get()

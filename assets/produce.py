@@ -173,15 +173,16 @@ def _compute(
     inputs: tuple[xr.DataTree, ...],
 ) -> Outcome:
     started = time.perf_counter()
-    checkpoint = home.checkpoints / f"{scene.name}-{stage.topic}-{stage.name}-{made_from.recipe}.pt"
+    name = f"{scene.name}/{stage.key}".replace("/", "-")
+    checkpoint = home.checkpoints / f"{name}-{made_from.recipe}.pt"
     checkpoint.parent.mkdir(parents=True, exist_ok=True)
     device = _device() if stage.heavy else "cpu"
-    settings = scene.settings(stage.settings, stage.section) if stage.settings else None
+    settings = stage.settings_for(scene)
     artifact = Store(home.store).artifact(f"{scene.name}/{stage.key}")
     cache = home.root / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=cache) as scratch:
-        work = Work(scene, home, device, progress, checkpoint, Path(scratch))
+        work = Work(scene, home, device, progress, checkpoint, Path(scratch), stage.variant)
         result = stage.run(work, settings, *inputs)
         outputs = outputs_of(scene, home)
         files = [] if stage.files is None else stage.files(result, home, scene.name)

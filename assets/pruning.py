@@ -24,6 +24,9 @@ from storage.store import Store
 CHECKPOINT_DAYS = 7
 """Younger checkpoints stay: somebody may change a setting back and go on from there."""
 
+DEPTHS = ("*/*/*", "*/*/*/*")
+"""Where artifacts lie below the store: scene/topic/name, and with a variant scene/topic/x9/name."""
+
 Kind = Literal["old versions", "orphan", "left over", "checkpoint"]
 
 
@@ -117,7 +120,7 @@ class _Looking:
         A maker reads its inputs as they were when it began, and they may be old versions by now:
         so everything of its scene stays.
         """
-        for lock in self.home.store.glob("*/*/*/maker.lock"):
+        for lock in (f for d in DEPTHS for f in self.home.store.glob(f"{d}/maker.lock")):
             if held(lock.parent, "maker"):
                 key = lock.parent.relative_to(self.home.store).as_posix()
                 yield key, f"skipped: {key} is being made by {holder(lock.parent, 'maker')}"
@@ -177,7 +180,7 @@ class _Looking:
         oldest = time.time() - timedelta(days=CHECKPOINT_DAYS).total_seconds()
         found = []
         for file in sorted(self.home.checkpoints.glob("*.pt*")):
-            key = "/".join(file.name.split("-")[:3])
+            key = file.name.rpartition("-")[0].replace("-", "/")
             with suppress(FileNotFoundError):  # its run ends just now
                 if self.wanted.covers(key) and file.stat().st_mtime < oldest:
                     found.append((key, file))
@@ -197,7 +200,7 @@ class _Looking:
             stages = stages_of(scene)
             current = self.store.current([f"{name}/{key}" for key in stages])
             for stage in stages.values():
-                begin = f"{name}-{stage.topic}-{stage.name}-"
+                begin = f"{name}/{stage.key}/".replace("/", "-")
                 try:
                     found.append(begin + recipe(scene, stage, self.home, current).recipe)
                 except InputError:  # its source is away for the moment

@@ -54,7 +54,11 @@ def materialize(
 def run(
     home: Home, keys: Sequence[str], forced: Sequence[str], tags: Mapping[str, str] | None = None
 ) -> Batch:
-    """Make artifacts in one Dagster run, in order, each in a process of its own."""
+    """Make artifacts in one Dagster run, in order, each in a process of its own.
+
+    Raises:
+        KeyboardInterrupt: Somebody stopped it; no process of it is left.
+    """
     import dagster as dg
 
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
@@ -74,6 +78,8 @@ def run(
         batch = Batch(run_id=result.run_id)
         for event in result.all_events:
             if event.is_step_failure:
+                if _interrupted(event):
+                    raise KeyboardInterrupt
                 batch.failed.append(_failure(event))
             elif event.is_step_materialization and event.asset_key is not None:
                 made = event.step_materialization_data.materialization.metadata
@@ -144,6 +150,13 @@ def _with_inputs(home: Home, key: str) -> list[str]:
         return [key]
     stage = stages_of(scene)[key.partition("/")[2]]
     return [key, *(f"{scene.name}/{name}" for name in stage.inputs)]
+
+
+def _interrupted(event: dg.DagsterEvent) -> bool:
+    """Whether a step ended because somebody stopped the run."""
+    error = event.step_failure_data.error
+    names = {e.cls_name for e in (error, error.cause if error else None) if e is not None}
+    return bool(names & {"DagsterExecutionInterruptedError", "KeyboardInterrupt"})
 
 
 def _failure(event: dg.DagsterEvent) -> Failed:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import os
 import re
 import tempfile
@@ -19,6 +20,7 @@ from storage.home import Home
 
 DEMO = "demo"
 DEMO_TABLES = {"train": {"preset": "preview", "iterations": 2_000}}  # within minutes on a laptop
+STUDIES: tuple[str, ...] = ()  # topics that a scene may have besides its core; the demo has all
 EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs of their names
 REFRESH = "refresh"  # the Dagster job that brings artifacts up to date
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"
@@ -45,10 +47,32 @@ class Scene:
     source: Source
     tables: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     file: Path | None = None
+    studies: tuple[str, ...] = ()
+    """Topics that the scene has besides its core."""
 
-    def settings(self, kind: type, section: str) -> Any:
-        """The settings of one stage: the defaults with the overrides of this scene."""
-        return resolve(kind, self.tables.get(section, {}), Section(section, self.file))
+    def settings(self, kind: type, section: str, variant: str = "") -> Any:
+        """The settings of one stage: the defaults with the overrides of this scene.
+
+        Args:
+            kind: The settings dataclass.
+            section: The table of the scene's file.
+            variant: A table inside that one, whose values go before those of the section.
+
+        Raises:
+            InputError: For a value that cannot be used, with file, line and key.
+        """
+        table = self.tables.get(section, {})
+        if not variant:
+            return resolve(kind, table, Section(section, self.file))
+        own = table.get(variant, {})
+        if own:
+            resolve(kind, own, Section(f"{section}.{variant}", self.file))  # names its own place
+        common = {k: v for k, v in table.items() if not isinstance(v, dict)}
+        return resolve(kind, {**common, **own}, Section(section, self.file))
+
+    def variants(self, section: str) -> list[str]:
+        """The tables inside a section of the scene's file."""
+        return [k for k, v in self.tables.get(section, {}).items() if isinstance(v, dict)]
 
     @property
     def source_path(self) -> Path:
@@ -81,7 +105,9 @@ def suggest_name(path: Path) -> str:
     return name[:_LONGEST].strip("_") or "scene"
 
 
-def load_scene(file: Path, known_sections: frozenset[str]) -> Scene:
+def load_scene(
+    file: Path, known_sections: frozenset[str], known_studies: tuple[str, ...] = STUDIES
+) -> Scene:
     """Read a scene's file.
 
     Raises:
@@ -91,20 +117,36 @@ def load_scene(file: Path, known_sections: frozenset[str]) -> Scene:
         tables = tomllib.loads(file.read_text("utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{file}: not a TOML file: {error}") from None
+    default = "demo" if file.stem == DEMO else "dataset"
+    studies = _studies(tables.pop("studies", None), file, known_studies)
     for name, table in tables.items():
         if name not in known_sections | {"source"} or not isinstance(table, dict):
             raise InputError(
                 f"{Section(name, file).place()}: no such section; "
                 f"known: source, {', '.join(sorted(known_sections))}"
             )
-    default = "demo" if file.stem == DEMO else "dataset"
     table = {"kind": default, **tables.pop("source", {})}
     source = resolve(Source, table, Section("source", file))
     if source.kind != "demo" and not source.path:
         raise InputError(f"{Section('source', file).place()}: path is missing; name the folder")
     if source.kind == "demo":
-        tables = {**tables, "train": {**DEMO_TABLES["train"], **tables.get("train", {})}}
-    return Scene(check_name(file.stem), source, tables, file)
+        tables |= {k: {**v, **tables.get(k, {})} for k, v in DEMO_TABLES.items()}
+        studies = STUDIES if studies is None else studies
+    return Scene(check_name(file.stem), source, tables, file, studies or ())
+
+
+def _studies(found: Any, file: Path, known: tuple[str, ...]) -> tuple[str, ...] | None:
+    """The studies that a file names; None where it says nothing."""
+    if found is None:
+        return None
+    if not isinstance(found, list) or not all(isinstance(name, str) for name in found):
+        raise InputError(f"{file}: studies: expected a list of names, found {found!r}")
+    for name in found:
+        if name not in known:
+            near = difflib.get_close_matches(name, known, n=1)
+            hint = f"did you mean {near[0]!r}?" if near else f"known: {', '.join(known)}"
+            raise InputError(f"{file}: studies: no study is called {name!r}; {hint}")
+    return tuple(dict.fromkeys(found))
 
 
 def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | InputError]:
@@ -112,7 +154,8 @@ def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | 
 
     The built-in scene is always there; a file ``demo.toml`` only changes its settings.
     """
-    found: dict[str, Scene | InputError] = {DEMO: Scene(DEMO, Source(kind="demo"), DEMO_TABLES)}
+    demo = Scene(DEMO, Source(kind="demo"), DEMO_TABLES, studies=STUDIES)
+    found: dict[str, Scene | InputError] = {DEMO: demo}
     for file in sorted(home.scenes.glob("*.toml")):
         try:
             found[file.stem] = load_scene(file, known_sections)

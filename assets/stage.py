@@ -49,6 +49,8 @@ class Work:
     """A file that survives interruption of this very computation, and goes when it is done."""
     scratch: Path
     """An empty folder that goes when the result is stored."""
+    variant: str = ""
+    """Which of several alike artifacts is made, see :class:`Stage`."""
     notes: list[str] = field(default_factory=list)
 
     def note(self, sentence: str) -> None:
@@ -74,6 +76,9 @@ class Stage:
     settings: type | None = None
     section: str = ""
     """The section of a scene's file that overrides the settings."""
+    variant: str = ""
+    """Tells artifacts apart that the same function makes (the scales of a study). Its settings are
+    those of the section with those of the section's table of this name on top."""
     kinds: frozenset[str] = frozenset()
     heavy: bool = False
     """Takes the whole machine: one at a time."""
@@ -92,6 +97,16 @@ class Stage:
     def key(self) -> str:
         """``topic/name``."""
         return f"{self.topic}/{self.name}"
+
+    def settings_for(self, scene: Scene) -> Any:
+        """The resolved settings that it has in a scene; None where it has none.
+
+        Raises:
+            InputError: If one of them cannot be read.
+        """
+        if self.settings is None:
+            return None
+        return scene.settings(self.settings, self.section, self.variant)
 
     @property
     def description(self) -> str:

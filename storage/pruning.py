@@ -124,7 +124,7 @@ def remove(artifact: ArtifactRepository, *, dry_run: bool = False) -> Pruned:
                 artifact.folder.rename(aside)
     if not dry_run:
         shutil.rmtree(aside)
-        for parent in artifact.folder.parents[:2]:
+        for parent in artifact.folder.parents[: artifact.key.count("/")]:
             with suppress(OSError):  # somebody else's artifact is in it
                 parent.rmdir()
     return done
@@ -132,7 +132,8 @@ def remove(artifact: ArtifactRepository, *, dry_run: bool = False) -> Pruned:
 
 def half_removed(store: Path) -> list[Path]:
     """Folders of artifacts whose removal was interrupted; nothing leads to them any more."""
-    return [path for path in store.glob(f"*/*/{_REMOVED}*") if path.is_dir()]
+    found = [path for depth in ("*/*", "*/*/*") for path in store.glob(f"{depth}/{_REMOVED}*")]
+    return [path for path in found if path.is_dir()]
 
 
 def _size(folder: Path) -> int:

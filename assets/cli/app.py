@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 from rich.console import Console
@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         fail("stopped; what was finished is kept, and the same command goes on from there", 1)
 
 
-def fail(message: str, code: int) -> None:
+def fail(message: str, code: int) -> NoReturn:
     """Say what went wrong and exit."""
     err.print(f"[bold red]error[/] {_plain(message)}", highlight=False, soft_wrap=True)
     sys.exit(code)

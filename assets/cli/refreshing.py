@@ -8,14 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from assets.cli.app import emit, err, out, program
+from assets.cli.app import emit, err, fail, out, program
 from assets.cli.scenes import find_scene
 from assets.freshness import Status, scene_status
-from assets.graph import dependents, select
+from assets.graph import dependents, find_stage
 from assets.plan import Plan, Selection, make_plan
 from assets.refresh import Summary
 from assets.scenes import Scene
-from ops.errors import InputError
 from storage.artifact import Version
 from storage.home import Home
 from storage.store import Store
@@ -56,7 +55,10 @@ def _run(chosen: Selection, home: Home, force: bool, quiet: bool) -> Summary:
         if not quiet:
             err.print(f"[dim]{sentence}[/]", highlight=False, soft_wrap=True)
 
-    return materialize(chosen, home, say, force, quiet)
+    try:
+        return materialize(chosen, home, say, force, quiet)
+    except KeyboardInterrupt:
+        fail("stopped; what was finished is kept, and the same command goes on from there", 1)
 
 
 def _forced(chosen: Selection, home: Home) -> list[str]:
@@ -143,13 +145,10 @@ def why(artifact: str, as_json: bool) -> None:
     home = Home.find()
     scene = find_scene(artifact, home)
     key = artifact.strip("/")
-    stages = select(scene, key)
-    if key.count("/") != 2:
-        names = ", ".join(f"{scene.name}/{s.key}" for s in stages)
-        raise InputError(f"{artifact!r} names more than one artifact; choose one of: {names}")
-    status = scene_status(scene, home, Store(home.store))[stages[0].key]
+    stage = find_stage(scene, key)
+    status = scene_status(scene, home, Store(home.store))[stage.key]
     plan = make_plan(Selection((key,)), home)
-    later = [f"{scene.name}/{name}" for name in dependents(scene, stages[0])]
+    later = [f"{scene.name}/{name}" for name in dependents(scene, stage)]
     if as_json:
         out.print_json(json.dumps(_why_json(status, plan, later), default=str))
         return

@@ -38,7 +38,8 @@ def repository(artifact: str) -> ArtifactRepository:
     """
     home = Home.find()
     chosen = select(find_scene(artifact, home), artifact)
-    if artifact.strip("/").count("/") != 2:
+    key = artifact.strip("/").partition("/")[2]
+    if key not in {s.key for s in chosen}:
         names = ", ".join(f"{artifact.partition('/')[0]}/{s.key}" for s in chosen)
         raise InputError(f"{artifact!r} names more than one artifact; choose one of: {names}")
     return Store(home.store).artifact(artifact.strip("/"))
@@ -126,8 +127,8 @@ def _draw(key: str, a: str, b: str, pictures: Pictures, file: Path | None) -> Pa
     from assets.previews import save_png
     from ops.evaluation.difference_sheet import difference_sheet
 
-    scene, topic, name = key.split("/")
-    file = file or Home.find().exports / scene / f"diff_{topic}_{name}_{a}_{b}.png"
+    scene, _, name = key.partition("/")
+    file = file or Home.find().exports / scene / f"diff_{name.replace('/', '_')}_{a}_{b}.png"
     save_png(difference_sheet(pictures.sections, title=f"{key}: {a} to {b}", labels=(a, b)), file)
     return file
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 from PIL import Image
 
@@ -259,3 +260,45 @@ def test_a_failed_run_says_why_and_changes_nothing(home: Home, run: Run, dataset
     assert "003.png" in err
     assert "Traceback" not in err
     assert not [k for k in Store(home.store).keys() if k.startswith("shed/")]  # noqa: SIM118
+
+
+def test_two_refreshes_at_once_do_the_work_once(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 400"))
+    with (
+        start(home, "refresh", "demo/splats/trained") as first,
+        start(home, "refresh", "demo/splats/trained") as second,
+    ):
+        told = [p.communicate(timeout=240) for p in (first, second)]
+    assert [p.returncode for p in (first, second)] == [0, 0], told
+    artifact = Store(home.store).artifact("demo/splats/trained")
+    assert [v.tag for v in artifact.history()] == ["v1", "v2"]
+    assert any("demo/splats/trained is being made by process" in err for _, err in told)
+
+
+def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 1500"))
+    artifact = Store(home.store).artifact("demo/splats/trained")
+    with start(home, "refresh", "demo/splats/trained") as first:
+        deadline = time.monotonic() + 120
+        while not list(home.checkpoints.glob("*.pt")):
+            assert first.poll() is None, first.communicate()
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        steps = psutil.Process(first.pid).children(recursive=True)
+        os.kill(first.pid, signal.SIGINT)
+        _, err = first.communicate(timeout=60)
+    assert first.returncode == 1
+    assert "stopped; what was finished is kept" in err
+    assert "Traceback" not in err
+    _, alive = psutil.wait_procs(steps, timeout=20)
+    assert not alive
+    assert artifact.resolve().tag == "v1"
+    demo_scene(home, tiny)  # a change undone: nothing is left to do
+    with start(home, "refresh", "--json") as second:
+        out, err = second.communicate(timeout=240)
+    told = json.loads(out)
+    assert (told["ran"], told["restored"], told["failed"]) == ([], [], []), err

@@ -239,6 +239,14 @@ def test_orphans_go_only_when_asked_for(run: Run, two: Home) -> None:
     items = json.loads(out)["items"]
     assert [(i["artifact"], i["state"]) for i in items] == [(gone, "dropped")]
     assert not (store / "attic").exists()
+    nested = store / "attic" / "closeup" / "x9" / "refined"
+    nested.parent.mkdir(parents=True)
+    (store / "demo" / "blobs" / "exports").rename(nested)
+    with hold("maker", nested, "attic", 0):
+        code, out, _ = run("prune", "attic", "--orphans", "--yes", "--json")
+    assert "attic/closeup/x9/refined is being made" in json.loads(out)["items"][0]["why"]
+    assert run("prune", "attic", "--orphans", "--yes")[0] == 0
+    assert not (store / "attic").exists()
     assert (store / "demo" / "blobs").exists()
 
 
