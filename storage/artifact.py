@@ -25,7 +25,7 @@ from storage.errors import (
     ArtifactNotFoundError,
     DamagedError,
     LockedError,
-    StorageError,
+    NameTakenError,
     VersionNotFoundError,
 )
 from storage.home import cannot_write
@@ -159,7 +159,13 @@ class ArtifactRepository:
             artifact=self.key,
         )
 
-    def open(self, version: str | None = None, *, schema: Schema | None = None) -> xr.DataTree:
+    def open(
+        self,
+        version: str | None = None,
+        *,
+        schema: Schema | None = None,
+        as_stored: bool = False,
+    ) -> xr.DataTree:
         """A version as a tree whose values are read when they are used.
 
         The tree stays as it is while newer versions are written. Its root has the attributes
@@ -168,6 +174,7 @@ class ArtifactRepository:
         Args:
             version: A tag, a user's name, or None for the current version.
             schema: Checked against; by default the registered one of the name stored.
+            as_stored: Neither migrated nor checked: what was written, whatever its schema is now.
 
         Raises:
             ArtifactNotFoundError, VersionNotFoundError: There is no such version.
@@ -178,7 +185,7 @@ class ArtifactRepository:
         chosen = self.resolve(version)
         if not chosen.seals:  # its record was lost: believe nothing before all of it was read
             chosen = self.verify(chosen.tag)
-        return self._open(chosen, schema)
+        return self._open(chosen, schema, as_stored=as_stored)
 
     def find(self, recipe: str) -> Version | None:
         """The newest version that is not known to be damaged and was made by this recipe.
@@ -287,10 +294,10 @@ class ArtifactRepository:
         """Give a version (the current one by default) a name; it is then kept for ever.
 
         Raises:
-            StorageError: The name is not allowed, or is or was another version's name.
+            NameTakenError: The name is not allowed, or is or was another version's name.
         """
         if not _NAME.fullmatch(name) or TAG.fullmatch(name):
-            raise StorageError(
+            raise NameTakenError(
                 f"{self.key}: expected a name of letters, digits, '.', '_' and '-' that is not "
                 f"like v1, found {name!r}.",
                 artifact=self.key,
@@ -304,7 +311,7 @@ class ArtifactRepository:
                 except Exception as error:
                     if not backend.tag_exists(error):
                         raise
-                    raise StorageError(
+                    raise NameTakenError(
                         f"{self.key}: the name {name!r} is taken, or was once; names never move. "
                         "Choose another.",
                         artifact=self.key,

@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from storage.errors import DamagedError, NewerStoreError, StorageError
+from storage.errors import ClockError, DamagedError, NewerStoreError, StorageError
 from storage.home import cannot_write
 
 # Icechunk logs to standard output, where it would mix with what commands print; every failure
@@ -100,6 +100,12 @@ def _translate(
         return NewerStoreError(
             f"{artifact}: written by a newer Icechunk than the one installed. Update Splatworks "
             "to read it; nothing was changed.",
+            artifact=artifact,
+        )
+    if writing and "snapshot timestamp" in text:
+        return ClockError(
+            f"{artifact}: the clock of this machine and the times of what is stored do not agree "
+            f"({first_line(text)}). Set the clock right, then run again; nothing was changed.",
             artifact=artifact,
         )
     if writing:

@@ -19,7 +19,7 @@ CHUNK_BYTES = 4 * 2**20
 """Size of a chunk of plain rows: files few enough, and small enough to stay in the CPU's cache."""
 PICTURE_BYTES = 64 * 2**10
 """A row of at least this size is read on its own (a view of a capture) ..."""
-PICTURE_CHUNK_BYTES = 2**20
+PICTURE_CHUNK_BYTES = 2 * 2**20
 """... so its chunks are smaller."""
 BLOCK_BYTES = 16 * 2**20
 """How much is worked on at a time: several chunks, so that they are encoded in parallel."""

@@ -79,14 +79,20 @@ def combine(
 
 def content_hash(data: Data, schema: Schema) -> str:
     """The content hash of data in memory or lazy, in constant memory; nothing is written."""
+    from storage.blocks import groups_of
+
+    attrs = {path: content_attrs(dataset.attrs) for path, dataset in groups_of(data)}
+    return combine(variable_hashes(data), attrs, schema)
+
+
+def variable_hashes(data: Data) -> dict[str, str]:
+    """The hash of every variable by its path, such as ``cameras/viewmats``."""
     from storage.blocks import blocks_of, groups_of
 
     digests: dict[str, str] = {}
-    attrs: dict[str, dict[str, Any]] = {}
     for path, dataset in groups_of(data):
         hashes = {str(name): VariableHash(v) for name, v in dataset.variables.items()}
         for name, _, block in blocks_of(dataset):
             hashes[name].update(block)
         digests |= {f"{path}{name}": value.hexdigest() for name, value in hashes.items()}
-        attrs[path] = content_attrs(dataset.attrs)
-    return combine(digests, attrs, schema)
+    return digests

@@ -6,10 +6,13 @@ class                 ``kind``          what to do
 SchemaError           schema            fix the data that was handed over, or migrate it
 ArtifactNotFoundError artifact-missing  materialize it, or correct its name
 VersionNotFoundError  version-missing   pick one of the versions that the message lists
+NameTakenError        name-taken        choose another name
+NamedError            named             nothing: versions with a name are kept
 LockedError           locked            wait for the one who holds it, or try again
 DamagedError          damaged           materialize the artifact again
 StoreFullError        store-full        make room, then run again
 ReadOnlyStoreError    store-read-only   make the folder writable, or use another home
+ClockError            clock             set the machine's clock right, then run again
 NewerStoreError       store-newer       update Splatworks
 ===================== ================= ====================================================
 
@@ -79,6 +82,18 @@ class VersionNotFoundError(StorageError, LookupError):
     kind = "version-missing"
 
 
+class NameTakenError(StorageError, ValueError):
+    """A name that a version cannot get: it is not allowed, or was given before."""
+
+    kind = "name-taken"
+
+
+class NamedError(StorageError):
+    """It has a name given by a user, and is kept for ever."""
+
+    kind = "named"
+
+
 class LockedError(StorageError, TimeoutError):
     """Another writer holds the artifact, or moved it in between."""
 
@@ -105,6 +120,12 @@ class ReadOnlyStoreError(StorageError, PermissionError):
     """The store or the home folder may not be written (or read) by this user."""
 
     kind = "store-read-only"
+
+
+class ClockError(StorageError):
+    """The machine's clock is before the time that an artifact was begun."""
+
+    kind = "clock"
 
 
 class NewerStoreError(StorageError):

@@ -7,7 +7,7 @@ are not.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
@@ -19,10 +19,11 @@ from xarray.backends import BackendArray
 from xarray.core import indexing
 from zarr.codecs import BloscCodec, Crc32cCodec
 
+from storage import chunks
 from storage.blocks import blocks_of, chunk_rows, groups_of
 from storage.content import VariableHash, combine
 from storage.errors import SchemaError
-from storage.schema import Schema, Variable, check_values, content_attrs, dtype_name
+from storage.schema import Schema, check_values, content_attrs, dtype_name
 
 if TYPE_CHECKING:
     from zarr.abc.store import Store
@@ -39,7 +40,14 @@ _SAMPLE_BYTES, _STRIPS = 256 * 2**10, 4  # a sample, from as many places of the 
 _WORTH_IT = 0.8  # compressed size, as a part of the plain size, below which compression pays
 
 
-def write_tree(store: Store, data: Data, schema: Schema, artifact: str, **root: Any) -> str:
+def write_tree(
+    store: Store,
+    data: Data,
+    schema: Schema,
+    artifact: str,
+    hashes: Mapping[str, str] | None = None,
+    **root: Any,
+) -> str:
     """Write ``data`` into an empty Zarr store, block by block.
 
     Args:
@@ -47,6 +55,7 @@ def write_tree(store: Store, data: Data, schema: Schema, artifact: str, **root: 
         data: What was checked against ``schema`` by :func:`storage.schema.check`.
         schema: Gives the values allowed and the words beside the arrays.
         artifact: Named in errors.
+        hashes: Those of the variables by path, where they are known already.
         **root: More attributes of the root group.
 
     Returns:
@@ -59,12 +68,13 @@ def write_tree(store: Store, data: Data, schema: Schema, artifact: str, **root: 
     attrs: dict[str, dict[str, Any]] = {}
     for path, dataset in groups_of(data):
         here, where = schema_at(schema, path), f"{artifact}:{path}" if path else artifact
-        group = zarr.create_group(store, path=path)
-        arrays = _write_group(group, dataset, here, where)
-        digests |= {f"{path}{name}": str(array.attrs[DIGEST]) for name, array in arrays.items()}
         attrs[path] = content_attrs(dataset.attrs, artifact)
         marks: dict[str, Any] = {"schema": here.name, "schema_version": here.version}
-        group.update_attributes(attrs[path] | _coordinates(dataset) | {"splatworks": marks})
+        described = attrs[path] | _coordinates(dataset) | {"splatworks": marks}
+        group = zarr.create_group(store, path=path, attributes=described)
+        ready = {str(n): hashes[f"{path}{n}"] for n in dataset.variables} if hashes else {}
+        found = _write_group(group, dataset, here, where, ready)
+        digests |= {f"{path}{name}": digest for name, digest in found.items()}
     digest = combine(digests, attrs, schema)
     marks = {"schema": schema.name, "schema_version": schema.version, "content_hash": digest}
     zarr.open_group(store).update_attributes({"splatworks": marks} | root)
@@ -84,32 +94,44 @@ def _coordinates(dataset: xr.Dataset) -> dict[str, str]:
 
 
 def _write_group(
-    group: zarr.Group, dataset: xr.Dataset, schema: Schema, artifact: str
-) -> dict[str, zarr.Array]:
+    group: zarr.Group,
+    dataset: xr.Dataset,
+    schema: Schema,
+    artifact: str,
+    hashes: Mapping[str, str],
+) -> dict[str, str]:
+    """Write the variables of one group; their hashes, computed on the way where not given."""
     arrays: dict[str, zarr.Array] = {}
-    hashes = {str(name): VariableHash(v) for name, v in dataset.variables.items()}
-    for name, start, block in blocks_of(dataset):
-        variable, declared = dataset.variables[name], schema[name]
+    running = {str(n): VariableHash(v) for n, v in dataset.variables.items() if n not in hashes}
+
+    def array_for(name: str, block: np.ndarray) -> zarr.Array:
         if name not in arrays:
-            arrays[name] = _create(group, name, variable, declared, block, artifact)
-        check_values(block, declared, artifact, start)
-        hashes[name].update(block)
-        if block.size:
-            arrays[name][... if block.ndim == 0 else slice(start, start + len(block))] = block
-    for name in set(hashes) - set(arrays):  # no rows, hence no blocks
-        variable = dataset.variables[name]
-        empty = np.empty(variable.shape, variable.dtype)
-        arrays[name] = _create(group, name, variable, schema[name], empty, artifact)
-    for name, array in arrays.items():
-        array.update_attributes({DIGEST: hashes[name].hexdigest()})
-    return arrays
+            words = dict[str, Any](schema[name].describe())
+            words |= {DIGEST: hashes[name]} if name in hashes else {}
+            arrays[name] = _create(group, name, dataset.variables[name], words, block, artifact)
+        return arrays[name]
+
+    for name, start, block in blocks_of(dataset):
+        array = array_for(name, block)
+        check_values(block, schema[name], artifact, start)
+        if name in running:
+            running[name].update(block)
+        if chunks.is_plain(array):
+            chunks.write_rows(array, start, block)
+        elif block.size:
+            array[... if block.ndim == 0 else slice(start, start + len(block))] = block
+    for key, variable in dataset.variables.items():  # also those of no rows, hence of no blocks
+        array = array_for(str(key), np.empty(0, variable.dtype))
+        if str(key) in running:
+            array.update_attributes({DIGEST: running[str(key)].hexdigest()})
+    return {str(n): hashes.get(str(n)) or running[str(n)].hexdigest() for n in dataset.variables}
 
 
 def _create(
     group: zarr.Group,
     name: str,
     variable: xr.Variable,
-    declared: Variable,
+    attributes: dict[str, Any],
     block: np.ndarray,
     artifact: str,
 ) -> zarr.Array:
@@ -121,18 +143,18 @@ def _create(
             found=str(variable.dtype),
         )
     text = dtype_name(variable.dtype) == "str"
-    chunks = variable.shape
+    shape = variable.shape
     if variable.ndim:
-        chunks = (chunk_rows(variable), *(max(1, size) for size in variable.shape[1:]))
+        shape = (chunk_rows(variable), *(max(1, size) for size in variable.shape[1:]))
     return group.create_array(
         name,
         shape=variable.shape,
-        chunks=chunks,
+        chunks=shape,
         dtype=str if text else variable.dtype.newbyteorder("<"),
         dimension_names=tuple(map(str, variable.dims)),
         filters=None if text else (),
         compressors=(*_compressors(block), Crc32cCodec()),
-        attributes=dict[str, Any](declared.describe()),
+        attributes=attributes,
         # Also what is all zeros is written: a chunk that is not there is then always damage.
         config={"write_empty_chunks": True},
     )
@@ -161,12 +183,18 @@ def read_tree(store: Store, guard: Guard) -> xr.DataTree:
     """
     with guard(""):
         top = zarr.open_group(store, mode="r")
-        groups = [("", top), *((p, m) for p, m in top.members(None) if isinstance(m, zarr.Group))]
-        datasets = {}
-        for path, group in groups:
-            arrays = dict(group.arrays())
+        datasets: dict[str, xr.Dataset] = {}
+        nodes = sorted([("", top), *top.members(None)], key=lambda node: node[0])
+        for path, group in nodes:
+            if not isinstance(group, zarr.Group):
+                continue
             prefix = f"{path}/" if path else ""
-            variables = {n: _lazy(a, f"{prefix}{n}", guard) for n, a in sorted(arrays.items())}
+            arrays = {
+                where.removeprefix(prefix): node
+                for where, node in nodes
+                if isinstance(node, zarr.Array) and where.rpartition("/")[0] == path
+            }
+            variables = {n: _lazy(a, f"{prefix}{n}", guard) for n, a in arrays.items()}
             attrs = dict(group.attrs)
             coords = str(attrs.pop("coordinates", "")).split()
             datasets[f"/{path}"] = xr.Dataset(variables, attrs=attrs).set_coords(coords)
@@ -202,6 +230,7 @@ class _StoredArray(BackendArray):
         self.shape = array.shape
         text = dtype_name(np.dtype(array.dtype)) == "str"
         self.dtype = np.dtype(object) if text else array.dtype
+        self.plain = chunks.is_plain(array)
 
     def __getitem__(self, key: indexing.ExplicitIndexer) -> Any:
         return indexing.explicit_indexing_adapter(
@@ -210,9 +239,20 @@ class _StoredArray(BackendArray):
 
     def _read(self, key: tuple[Any, ...]) -> Any:
         with self.guard(f"{self.what} [{_words(key)}]"):
-            plain = all(isinstance(k, (int, np.integer, slice)) for k in key)
-            values = self.array[key] if plain else self.array.oindex[key]
+            if self.plain and (rows := _run_of_rows(key, self.shape)) is not None:
+                return chunks.read_rows(self.array, *rows)
+            simple = all(isinstance(k, (int, np.integer, slice)) for k in key)
+            values = self.array[key] if simple else self.array.oindex[key]
         return np.asarray(values).astype(self.dtype, copy=False)
+
+
+def _run_of_rows(key: tuple[Any, ...], shape: tuple[int, ...]) -> tuple[int, int] | None:
+    """First row and row after the last of a key that takes whole rows, one after another."""
+    if not all(isinstance(k, slice) for k in key):
+        return None
+    (start, stop, step), *others = (k.indices(n) for k, n in zip(key, shape, strict=False))
+    whole = all(cut == (0, n, 1) for cut, n in zip(others, shape[1:], strict=False))
+    return (start, max(start, stop)) if step == 1 and whole else None
 
 
 def _words(key: tuple[Any, ...]) -> str:

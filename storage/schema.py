@@ -269,7 +269,7 @@ def check_values(block: np.ndarray, variable: Variable, artifact: str = "", star
     if variable.finite and block.dtype.kind == "f":
         # One pass without temporaries; the sum of finite numbers may overflow, so look again.
         with np.errstate(all="ignore"):
-            total = block.sum(dtype=np.float64)
+            total = block.sum()
         if not np.isfinite(total) and not (finite := np.isfinite(block)).all():
             refuse(~finite, "finite values")
     if variable.values is None or block.size == 0:

@@ -51,13 +51,31 @@ def remember(
     now = dict(_files(artifact.repository)) if files is None else files
     known = _recall(artifact.folder)
     same = known and all(now.get(name) == stamp for name, stamp in known["files"].items())
-    versions = sorted({*(known["versions"] if same else ()), version.snapshot_id})
+    _note(artifact, sorted({*(known["versions"] if same else ()), version.snapshot_id}), now)
+
+
+def _note(
+    artifact: ArtifactRepository, versions: list[str], files: dict[str, list[int]] | None = None
+) -> None:
+    files = dict(_files(artifact.repository)) if files is None else files
     new = artifact.folder / f"{_FILE}.{os.getpid()}.new"
     with suppress(OSError):  # a store that may only be read is looked through each time
-        new.write_text(json.dumps({"versions": versions, "files": now}))
+        new.write_text(json.dumps({"versions": versions, "files": files}))
         new.replace(artifact.folder / _FILE)
     with suppress(OSError):
         new.unlink(missing_ok=True)
+
+
+def is_untouched(artifact: ArtifactRepository) -> bool:
+    """Whether the files look as they did when the current version was last known to be whole."""
+    known, now = _recall(artifact.folder), dict(_files(artifact.repository))
+    return bool(known) and all(now.get(name) == stamp for name, stamp in known["files"].items())
+
+
+def after_pruning(artifact: ArtifactRepository) -> None:
+    """Note that files are gone because they were dropped, where all was untouched before."""
+    there = {v.snapshot_id for v in artifact.history()}
+    _note(artifact, sorted(there.intersection(_recall(artifact.folder)["versions"])))
 
 
 def _recall(folder: Path) -> dict[str, dict[str, list[int]]]:

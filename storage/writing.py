@@ -8,6 +8,7 @@ provenance only. Then it gets its tag, and last of all ``main`` moves.
 from __future__ import annotations
 
 import logging
+import time
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
@@ -15,9 +16,9 @@ from typing import TYPE_CHECKING
 from storage import backend, touched
 from storage import version as versions
 from storage.backend import translated
-from storage.errors import DamagedError, LockedError, StorageError
+from storage.errors import ClockError, DamagedError, LockedError, StorageError
 from storage.provenance import Provenance
-from storage.schema import Schema
+from storage.schema import Schema, content_attrs
 from storage.version import Version
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from storage.artifact import ArtifactRepository
     from storage.schema import Data
 
+_PATIENCE = timedelta(seconds=10)  # with a clock that was set back a little
 _EMPTY = "empty"  # a branch that stays at the first, empty snapshot
 _log = logging.getLogger(__name__)
 
@@ -51,6 +53,7 @@ def write(
     repo, main = _open(artifact)
     if died:
         sweep(repo, artifact.key)
+    _wait_for_the_clock(artifact.key, repo)
     try:
         with translated(artifact.folder, artifact.key, writing=True):
             snapshot = _flush(artifact, repo, data, schema, provenance, message)
@@ -87,6 +90,25 @@ def _open_in_place(artifact: ArtifactRepository) -> tuple[icechunk.Repository, s
         return repo, main
 
 
+def _wait_for_the_clock(artifact: str, repo: icechunk.Repository) -> None:
+    """Icechunk refuses a snapshot that is older than the one it begins from: see before writing."""
+    begun = _ahead(repo, repo.lookup_branch(_EMPTY))
+    if begun > _PATIENCE:
+        now = datetime.now(UTC)
+        raise ClockError(
+            f"{artifact}: the clock of this machine says {now:%Y-%m-%d %H:%M} UTC, this artifact "
+            f"was begun at {now + begun:%Y-%m-%d %H:%M}. Set the clock right, then run again; "
+            "nothing was changed.",
+            artifact=artifact,
+        )
+    time.sleep(max(begun.total_seconds(), 0))
+
+
+def _ahead(repo: icechunk.Repository, snapshot: str) -> timedelta:
+    """How far in the future a snapshot was made, by the clock as it is now."""
+    return repo.lookup_snapshot(snapshot).written_at - datetime.now(UTC)
+
+
 def _flush(
     artifact: ArtifactRepository,
     repo: icechunk.Repository,
@@ -98,19 +120,23 @@ def _flush(
     """Write a snapshot that nothing points to yet; its id."""
     import zarr
 
-    from storage.blocks import in_memory, nbytes
-    from storage.content import content_hash
+    from storage.blocks import groups_of, in_memory, nbytes
+    from storage.content import combine, variable_hashes
     from storage.layout import write_tree
 
     record = provenance.to_json()
     # The time makes sure that there is something to commit.
     root = {"provenance": record, "written": datetime.now(UTC).isoformat()}
     session = None
-    digest = content_hash(data, schema) if in_memory(data) else None
-    if digest is None or not _has(artifact, digest):
+    hashes, digest = None, ""
+    if in_memory(data):
+        hashes = variable_hashes(data)
+        attrs = {path: content_attrs(group.attrs) for path, group in groups_of(data)}
+        digest = combine(hashes, attrs, schema)
+    if not digest or not _may_share(artifact, repo, digest):
         session = repo.writable_session(_EMPTY)
-        digest = write_tree(session.store, data, schema, artifact.key, **root)
-        if _has(artifact, digest):  # which is only known now if the data was lazy
+        digest = write_tree(session.store, data, schema, artifact.key, hashes, **root)
+        if _may_share(artifact, repo, digest):  # which is only known now if the data was lazy
             session = None
             sweep(repo, artifact.key)
     if session is None:
@@ -122,11 +148,16 @@ def _flush(
     return str(session.flush(words, {"splatworks": facts, "provenance": record}))
 
 
-def _has(artifact: ArtifactRepository, digest: str) -> bool:
-    """Whether the current version has this content, and all of it can still be read."""
+def _may_share(artifact: ArtifactRepository, repo: icechunk.Repository, digest: str) -> bool:
+    """Whether the current version has this content, and another can begin from it.
+
+    All of it can still be read, and it was not made in what is the future by now.
+    """
     try:
         now = artifact.current()
-        return now is not None and now.content_hash == digest and bool(artifact.verify())
+        if now is None or now.content_hash != digest or not artifact.verify():
+            return False
+        return _ahead(repo, now.snapshot_id) < timedelta(0)
     except StorageError:
         return False
 

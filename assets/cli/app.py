@@ -257,19 +257,85 @@ def status(
 
 @app.command()
 def history(artifact: ArtifactName, as_json: AsJson = False) -> None:
-    """List the versions of an artifact, newest first."""
-    lazily("artifacts", "history")(artifact, as_json)
+    """List the versions of an artifact, newest first, with what made them and their names."""
+    lazily("versions", "history")(artifact, as_json)
 
 
 @app.command()
 def diff(
     artifact: ArtifactName,
-    old: Annotated[str, typer.Argument(help="A version, as `splatworks history` lists it.")],
-    new: Annotated[str, typer.Argument(help="Another version.")],
+    old: Annotated[
+        str, typer.Argument(help="A version or a name, as `splatworks history` lists it.")
+    ],
+    new: Annotated[str, typer.Argument(help="Another version; default: the current one.")] = "",
+    picture: Annotated[
+        Path | None,
+        typer.Option(help="Where to write the picture, a .png file; default: in the exports."),
+    ] = None,
+    no_picture: Annotated[
+        bool, typer.Option("--no-picture", help="Compare numbers only; draw nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show what differs between two versions: what made them, and what is in them."""
-    lazily("artifacts", "diff")(artifact, old, new, as_json)
+    """Show what differs between two versions: what made them, and what is in them.
+
+    Settings, code and inputs in words; metrics, old and new; how many Gaussians, views or rows;
+    and for every variable its range, mean and spread, and how many values differ by how much.
+    Where pictures differ, those that differ most are drawn side by side with their difference.
+    """
+    lazily("versions", "diff")(artifact, old, new, picture, no_picture, as_json)
+
+
+@app.command()
+def tag(
+    artifact: ArtifactName,
+    name: Annotated[
+        str, typer.Argument(help="Letters, digits, '.', '_' and '-', such as cvpr_submission.")
+    ],
+    version: Annotated[
+        str, typer.Option(help="Which version, such as v3; default: the current one.")
+    ] = "",
+) -> None:
+    """Give a version a name, such as the one a paper's numbers come from.
+
+    It is then kept for ever: `splatworks prune` leaves it, and every command that takes a version
+    takes the name. A name never moves to another version and is never used twice.
+    """
+    lazily("versions", "tag")(artifact, name, version)
+
+
+@app.command()
+def prune(
+    selection: Annotated[
+        list[str] | None,
+        typer.Argument(help="Scenes, scene/topic or scene/topic/name; default: the whole store."),
+    ] = None,
+    keep: Annotated[
+        int, typer.Option(min=0, help="How many of the newest old versions to keep as well.")
+    ] = 0,
+    older_than: Annotated[
+        str, typer.Option(help="Keep what is younger: a number with s, m, h, d or w, as in 7d.")
+    ] = "1h",
+    orphans: Annotated[
+        bool,
+        typer.Option(
+            "--orphans", help="Also remove artifacts whose scene or stage is gone, all of them."
+        ),
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do it without asking.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", "-n", help="Only show what would go.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Free disk space: drop versions that are neither current nor named.
+
+    Shows first what would go and how much space that frees, then asks. Goes as well: what killed
+    programs left, and checkpoints of the last weeks that nothing would go on from. Artifacts that
+    are being made or written are skipped, and their scene with them. Orphans, whose scene or stage
+    does not exist any more, are listed; they go with --orphans only.
+    """
+    lazily("versions", "prune")(selection or [], keep, older_than, orphans, yes, dry_run, as_json)
 
 
 @app.command()
@@ -321,14 +387,21 @@ def bench(
     chart: Annotated[
         Path | None, typer.Option(help="Also write a picture of the result, a .png file.")
     ] = None,
+    store: Annotated[
+        bool, typer.Option("--store", help="Measure writing and reading artifacts instead.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure how fast this machine renders and trains, and how near that is to its peak.
 
     Synthetic scenes like trained ones, drawing, gradients and whole training steps; on the CPU
-    also every kernel, beside a tile rasteriser in plain PyTorch. Takes about a minute; other
-    programs that run meanwhile make all numbers worse.
+    also every kernel, beside a tile rasteriser in plain PyTorch. With --store: writing and reading
+    artifacts, beside torch.save and torch.load. Takes about a minute; other programs that run
+    meanwhile make all numbers worse.
     """
+    if store:
+        lazily("machine", "bench_store")(repeats, as_json)
+        return
     lazily("machine", "bench")(sizes, repeats, threads, device, chart, as_json)
 
 

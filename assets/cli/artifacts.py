@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
-from assets.cli.app import emit, out
+from assets.cli.app import emit
 from assets.cli.scenes import find_scene
 from assets.freshness import scene_status
 from assets.graph import known_sections, select
 from assets.scenes import Scene, all_scenes
 from ops.errors import InputError
-from storage.artifact import ArtifactRepository, Version
+from storage.artifact import Version
 from storage.home import Home
 from storage.store import Store
 
@@ -69,45 +68,3 @@ def _row(
         "why": reasons,
         "remarks": remarks,
     }
-
-
-def repository(artifact: str) -> ArtifactRepository:
-    """The repository of an artifact of an existing scene.
-
-    Raises:
-        InputError: If the scene has no such artifact.
-    """
-    home = Home.find()
-    chosen = select(find_scene(artifact, home), artifact)
-    if artifact.strip("/").count("/") != 2:
-        names = ", ".join(f"{artifact.partition('/')[0]}/{s.key}" for s in chosen)
-        raise InputError(f"{artifact!r} names more than one artifact; choose one of: {names}")
-    return Store(home.store).artifact(artifact.strip("/"))
-
-
-def history(artifact: str, as_json: bool) -> None:
-    """List versions."""
-    rows = [
-        {
-            "version": v.tag,
-            "current": v.current,
-            "made": v.created,
-            "seconds": v.provenance.seconds,
-            "bytes": v.nbytes,
-            "content": v.content_hash,
-            "code": v.provenance.code,
-            "device": v.provenance.device,
-            "notes": list(v.provenance.notes),
-        }
-        for v in reversed(repository(artifact).history())
-    ]
-    emit(rows, as_json)
-
-
-def diff(artifact: str, old: str, new: str, as_json: bool) -> None:
-    """Show what differs between two versions."""
-    difference = repository(artifact).diff(old, new)
-    if as_json:
-        out.print_json(json.dumps(difference.as_json(), default=str))
-        return
-    out.print(difference.as_text(), highlight=False, markup=False)

@@ -67,6 +67,36 @@ def bench(
         out.print(f"wrote {chart}", highlight=False)
 
 
+def bench_store(repeats: int, as_json: bool) -> None:
+    """Measure writing and reading artifacts; see the help text of the command."""
+    from assets.bench_store import bench as measure
+
+    if repeats < 1:
+        raise InputError(f"bench: --repeats is at least 1, found {repeats}")
+    home = Home.find()
+    prepare(home)
+    (home.root / "cache").mkdir(exist_ok=True)
+    found = measure(
+        repeats=repeats,
+        folder=home.root / "cache",  # the disk that artifacts lie on
+        tell=lambda case: err.print(f"[dim]{case}[/]", highlight=False),
+    )
+    rows = [
+        {
+            "case": row.case,
+            "MB": row.megabytes,
+            "MB stored": row.stored_megabytes,
+            "write, s": row.write,
+            "torch.save, s": row.torch_save,
+            "read, s": row.read,
+            "torch.load, s": row.torch_load,
+            "ratio": row.ratio,
+        }
+        for row in found
+    ]
+    emit(rows, as_json, "" if as_json else "seconds of processor time; ratio of both together")
+
+
 def _listed(text: str) -> list[str]:
     return [part.strip() for part in text.split(",") if part.strip()]
 

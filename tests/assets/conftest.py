@@ -88,3 +88,20 @@ def make_all_fixture() -> MakeAll:
 def tiny() -> str:
     """The settings of the tiny scene."""
     return TINY
+
+
+@pytest.fixture
+def run(home: Home, capsys: pytest.CaptureFixture[str]) -> Callable[..., tuple[int, str, str]]:
+    """Run a command in this process: exit code, standard output, standard error."""
+
+    from assets.cli import main
+
+    def call(*arguments: object) -> tuple[int, str, str]:
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main([str(a) for a in arguments])
+        captured = capsys.readouterr()
+        code = caught.value.code
+        return (0 if code is None else int(code)), captured.out, captured.err
+
+    return call

@@ -16,28 +16,12 @@ import pytest
 from PIL import Image
 
 from assets.bridge.splats import splats_from
-from assets.cli import main
 from assets.instance import instance
 from ops.splats.files.dispatch import read_splats
 from storage.home import Home
 from storage.store import Store
 
 Run = Callable[..., tuple[int, str, str]]
-
-
-@pytest.fixture
-def run(home: Home, capsys: pytest.CaptureFixture[str]) -> Run:
-    """Run a command in this process: exit code, standard output, standard error."""
-
-    def call(*arguments: object) -> tuple[int, str, str]:
-        capsys.readouterr()
-        with pytest.raises(SystemExit) as caught:
-            main([str(a) for a in arguments])
-        captured = capsys.readouterr()
-        code = caught.value.code
-        return (0 if code is None else int(code)), captured.out, captured.err
-
-    return call
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ import pytest
 from storage import backend, layout, writing
 from storage.artifact import ArtifactRepository
 from storage.errors import (
+    ClockError,
     DamagedError,
     NewerStoreError,
     ReadOnlyStoreError,
@@ -201,6 +202,36 @@ def test_a_full_disk_and_then_a_read_only_one(small_disk, splats):
     assert_same(artifact.open(), splats(20_000, seed=2))
 
 
+def test_a_disk_that_gets_full_while_it_is_committed(small_disk, writer_module):
+    """Room for the chunks, and for a little more each time, until there is enough."""
+    artifact = Store(small_disk / "store").artifact("a/b")
+    made = [writer_module.data(seed, 20_000) for seed in (1, 2)]
+    artifact.write(made[0], writer_module.SCHEMA, Provenance(code="1"))
+    before = {f: f.read_bytes() for f in artifact.repository.rglob("*") if f.is_file()}
+    chunks = sum(f.stat().st_size for f in (artifact.repository / "chunks").iterdir())
+    page, failed = 4096, 0
+    filler = small_disk / "filler"
+    for pages in range(40):
+        free = shutil.disk_usage(small_disk).free
+        filler.write_bytes(b"x" * (free - chunks - (pages - 2) * page))
+        try:
+            artifact.write(made[1], writer_module.SCHEMA, Provenance(code="2"))
+            break
+        except StoreFullError:
+            failed += 1
+        finally:
+            filler.unlink()
+        # The new version may be complete and not current: then it has a tag, and all of it.
+        assert artifact.current().tag == "v1"
+        assert artifact.verify().provenance.code == "1"
+        assert all(f.read_bytes() == raw for f, raw in before.items())
+        for version in artifact.history()[1:]:
+            assert_same(artifact.open(version.tag, schema=writer_module.SCHEMA), made[1])
+    assert failed >= 3
+    assert artifact.current().provenance.code == "2"
+    assert_same(artifact.open(schema=writer_module.SCHEMA), made[1])
+
+
 @pytest.mark.parametrize(
     ("text", "writing", "kind", "words"),
     [
@@ -216,6 +247,8 @@ def test_a_full_disk_and_then_a_read_only_one(small_disk, splats):
             ReadOnlyStoreError,
             "SPLATWORKS_HOME",
         ),
+        ("x snapshot timestamp is invalid, please verify", True, ClockError, "clock"),
+        ("x invalid snapshot timestamp ordering", True, ClockError, "clock"),
         ("x cannot read ... (os error 24)", False, StorageError, "Too many open files"),
         ("x Object at location /x not found: (os error 2)", False, DamagedError, "not found"),
         ("x cannot serialize ref json", False, DamagedError, "cannot serialize"),
