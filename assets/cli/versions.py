@@ -18,7 +18,7 @@ import typer
 from assets.cli.app import emit, out, readable_size
 from assets.cli.scenes import find_scene
 from assets.comparison import MetricChange, Pictures, metric_changes, most_different
-from assets.graph import select
+from assets.graph import find_stage
 from ops.errors import InputError
 from storage.artifact import ArtifactRepository
 from storage.difference import Change, Difference, Form
@@ -37,11 +37,7 @@ def repository(artifact: str) -> ArtifactRepository:
         InputError: If the scene has no such artifact.
     """
     home = Home.find()
-    chosen = select(find_scene(artifact, home), artifact)
-    key = artifact.strip("/").partition("/")[2]
-    if key not in {s.key for s in chosen}:
-        names = ", ".join(f"{artifact.partition('/')[0]}/{s.key}" for s in chosen)
-        raise InputError(f"{artifact!r} names more than one artifact; choose one of: {names}")
+    find_stage(find_scene(artifact, home), artifact)
     return Store(home.store).artifact(artifact.strip("/"))
 
 
