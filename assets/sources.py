@@ -75,6 +75,8 @@ def listing(scene: Scene) -> str:
 
 def _listing(scene: Scene, looked: int, code: Code) -> tuple[str, bool]:
     """What could be read and how, in one hash, and whether nothing of it changed just now."""
+    if scene.source.kind == "demo":
+        return "demo", True
     root = scene.source_path
     stamps = sorted(_stamps(root, set())) if root.is_dir() else [(str(root), _stamp(root))]
     readers = fingerprint(code.of_module("ops.capture.readers.detect"))
