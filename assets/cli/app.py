@@ -8,7 +8,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
 
@@ -100,7 +100,7 @@ def _cell(name: str, value: Any) -> str:
     if isinstance(value, list | tuple):
         return "\n".join(_plain(str(v)) for v in value)
     if isinstance(value, datetime):
-        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}"
+        return f"{value.astimezone():%Y-%m-%d %H:%M:%S}{_age(value)}"
     if name == "bytes":
         return readable_size(value)
     if name == "seconds":
@@ -108,6 +108,15 @@ def _cell(name: str, value: Any) -> str:
     text = _plain(f"{value:.4g}" if isinstance(value, float) else str(value))
     colour = _COLOURS.get(text)
     return f"[{colour}]{text}[/]" if colour else text
+
+
+def _age(when: datetime) -> str:
+    """``, 3 h ago``; nothing for what was made in the future, by a clock that was wrong."""
+    seconds = (datetime.now(UTC) - when).total_seconds()
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        if seconds >= size:
+            return f", {seconds // size:.0f} {unit} ago"
+    return ""
 
 
 def readable_size(count: float) -> str:

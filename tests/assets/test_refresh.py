@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from assets import freshness
+from assets.freshness import scene_status
 from assets.graph import stages_of
 from assets.plan import Selection, make_plan
 from assets.produce import produce
@@ -309,3 +311,45 @@ def test_a_broken_scene_is_told_and_the_others_are_refreshed(
     summary = refresh(Selection.of([], home), home, launcher, lambda _: None, lambda _: None)
     assert [f.key for f in summary.failed] == ["shed"]
     assert sorted(summary.fresh) == sorted(ORDER)
+
+
+def status_of(home: Home, scene: Scene, key: str) -> Any:
+    return scene_status(scene, home, Store(home.store))[key]
+
+
+def test_other_versions_of_libraries_are_remarked_and_make_nothing_stale(
+    home: Home, demo_scene: Function, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = demo_scene(home, tiny)
+    assert status_of(home, scene, "splats/trained").remarks == ()
+    now = {**freshness.packages(), "torch": "9.9.9"}
+    del now["lpips"]
+    monkeypatch.setattr(freshness, "packages", lambda: now)
+    found = status_of(home, scene, "splats/trained")
+    assert found.state == "fresh"
+    assert any(r.startswith("made with torch ") and r.endswith("now 9.9.9") for r in found.remarks)
+    assert any(r.startswith("made with lpips ") and "not installed" in r for r in found.remarks)
+
+
+@pytest.mark.parametrize(
+    ("version", "migrations", "words"),
+    [(2, {}, "schema: splats_test 1 -> 2"), (2, {1: lambda tree: tree}, ""), (0, {}, "newer")],
+)
+def test_an_artifact_of_another_schema_is_stale_unless_it_migrates(
+    home: Home, demo_scene: Function, tiny: str, version: int, migrations: Any, words: str
+) -> None:
+    scene = demo_scene(home, tiny)
+    stage = stages_of(scene)["splats/trained"]
+    stored = Store(home.store).artifact("demo/splats/trained").resolve()
+    schema = replace(
+        stage.schema,
+        name=stored.schema if not words.startswith("schema: splats_test") else "splats_test",
+        version=version,
+        migrations=migrations,
+    )
+    old = replace(stored, schema=schema.name, schema_version=1)
+    assert words in freshness.unreadable(old, replace(stage, schema=schema))
+    if not words:
+        assert freshness.unreadable(old, replace(stage, schema=schema)) == ""
+    other = replace(schema, name="something_else")
+    assert "something_else" in freshness.unreadable(old, replace(stage, schema=other))
