@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from assets.cli.app import emit
+from assets.cli.output import emit
 from assets.cli.scenes import find_scene
 from assets.freshness import scene_status
 from assets.graph import known_sections, select

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from assets.cli.app import out, program
+from assets.cli.output import out, program
 from assets.cli.scenes import find_scene
 from assets.instance import prepare
 from assets.scenes import Source, check_name, suggest_name, write_scene

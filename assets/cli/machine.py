@@ -9,7 +9,7 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from assets.cli.app import emit, err, fail, out
+from assets.cli.output import emit, err, fail, out
 from assets.instance import prepare
 from ops.errors import InputError
 from storage.home import Home

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from assets.cli.app import emit, err, fail, out, program
+from assets.cli.output import emit, err, fail, out, program
 from assets.cli.scenes import find_scene
 from assets.freshness import Status, scene_status
 from assets.graph import dependents, find_stage

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from assets.cli.app import emit, out, program
+from assets.cli.output import emit, out, program
 from assets.graph import known_sections
 from assets.instance import prepare
 from assets.scenes import (

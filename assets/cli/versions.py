@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import typer
 
-from assets.cli.app import emit, out, readable_size
+from assets.cli.output import emit, out, readable_size
 from assets.cli.scenes import find_scene
 from assets.comparison import MetricChange, Pictures, metric_changes, most_different
 from assets.graph import find_stage
