@@ -92,8 +92,9 @@ class Cameras:
 
     def resized(self, widths: Sequence[int], heights: Sequence[int]) -> Cameras:
         """The same views at other image sizes; Ks scale with the true size ratio of each axis."""
-        sx = torch.tensor([w / v for w, v in zip(widths, self.widths, strict=True)])
-        sy = torch.tensor([h / v for h, v in zip(heights, self.heights, strict=True)])
+        wide = torch.float64  # the ratio of odd sizes is not one of float32
+        sx = torch.tensor([w / v for w, v in zip(widths, self.widths, strict=True)], dtype=wide)
+        sy = torch.tensor([h / v for h, v in zip(heights, self.heights, strict=True)], dtype=wide)
         Ks = self.Ks.clone()
         Ks[:, 0] *= sx.to(Ks)[:, None]
         Ks[:, 1] *= sy.to(Ks)[:, None]

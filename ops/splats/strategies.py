@@ -116,6 +116,12 @@ class Densification:
         gsplat_ops.remove(parameters, optimisers, per_gaussian, which)
         self.state |= per_gaussian
 
+    def reset_opacities(
+        self, parameters: dict[str, Tensor], optimisers: Optimisers, value: float
+    ) -> None:
+        """Cut all opacities to ``value`` in (0, 1), and forget how Adam moved them."""
+        gsplat_ops.reset_opa(parameters, optimisers, self.state, value=value)
+
     def state_dict(self) -> dict[str, Any]:
         """Plain values and tensors that :meth:`restore` takes."""
         return {"statistics": dict(self.state), "random": self._random.states}

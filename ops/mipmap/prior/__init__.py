@@ -1,0 +1,1 @@
+"""Super-resolution that can be exchanged: a prior says what finer pixels would show."""

@@ -1,0 +1,369 @@
+"""Settings of the multi-scale study. Light: drawing the graph reads them without loading torch.
+
+Settings of one scale are those common to all with that scale's own on top, see
+:func:`table_for`; nothing else of one scale's settings reaches another.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any, Literal, TypeVar
+
+from ops.errors import InputError
+from ops.mipmap.scales import parse_scale, scale_name, sorted_scales
+
+Preset = Literal["preview", "standard", "paper"]
+PRESETS: tuple[Preset, ...] = ("preview", "standard", "paper")
+S = TypeVar("S")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSettings:
+    """What is trained, rendered and scored; the same for all scales."""
+
+    preset: Preset = "standard"
+    """The preset the values started from; a name only, :meth:`from_preset` gives its values."""
+    scales: tuple[str, ...] = ("x1_8", "x1_4", "x1_2", "x2", "x4", "x8")
+    """The scales to adapt to, rendering by base rendering."""
+    shrink_base_by: int = 1
+    """The base below x1 is trained on photos of this part of the capture's size: 1 is the whole,
+    so the photos are the truth at every scale down to x1_8."""
+    enlarge_base_by: int = 8
+    """The base above x1 is trained on photos this many times smaller than the capture's. With 8
+    photos are the truth up to x8, as in the paper, which trains at 100 and renders at 800 pixels;
+    with less only up to that scale, except on the built-in scene, which can be rendered larger."""
+    views: Literal["test", "train", "both"] = "both"
+    """At whose poses splats are adapted: held-out poses (the paper: only their poses are used, no
+    photo, but results are transductive in pose), training poses, or both. With few held-out poses
+    splats fit these at the cost of all others."""
+    train_pictures: Literal["photos", "renders"] = "photos"
+    """What is brought to the scale at training poses: the photos that the base was trained on, at
+    its size, or renders of the base (the paper, and always so at held-out poses)."""
+    extra_every: int = 3
+    """Every so many held-out views, one is never adapted on, and scored apart; 0: none is."""
+
+    def __post_init__(self) -> None:
+        sorted_scales(self.scales)
+        _check_least(self, "mipmap", {"shrink_base_by": 1, "enlarge_base_by": 1, "extra_every": 0})
+        if self.extra_every == 1:
+            raise InputError(
+                "mipmap: extra_every should be 0 (no extra views) or at least 2, found 1, which "
+                "leaves no held-out view to adapt on"
+            )
+        _check_choices(
+            self,
+            "mipmap",
+            {
+                "preset": PRESETS,
+                "views": ("test", "train", "both"),
+                "train_pictures": ("photos", "renders"),
+            },
+        )
+
+    @classmethod
+    def from_preset(cls, name: str = "standard", **overrides: Any) -> ProtocolSettings:
+        """The settings of a preset, with some values of one's own.
+
+        Raises:
+            InputError: No such preset or field, or a value that makes no sense.
+        """
+        return _from_preset(cls, name, _PROTOCOLS, overrides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PriorSettings:
+    """Where detail above the base scale comes from."""
+
+    preset: Preset = "standard"
+    """The preset the values started from; a name only, :meth:`from_preset` gives its values."""
+    kind: Literal["internal", "fitted", "bicubic", "pretrained"] = "internal"
+    """``internal``: a small network trained on the scene's photos at the base size. ``fitted``: a
+    filter fitted to them in seconds. ``bicubic``: no prior at all. ``pretrained``: a checkpoint."""
+    iterations: int = 2_000
+    """Steps of training of the network."""
+    batch: int = 4
+    """Crops per step; few, since many small steps learn more than few large ones."""
+    crop: int = 48
+    """Side of a crop, pixels."""
+    learning_rate: float = 1e-3
+    """Of Adam, after 50 steps; falls to 1/50 along a cosine."""
+    channels: int = 48
+    """Width of the network."""
+    blocks: int = 4
+    """Residual blocks of the network."""
+    levels: int = 1
+    """Sizes of the photos to learn from: 1 is as they are, 2 also half as large, and so on."""
+    seed: int = 0
+    """Seed of the network's weights and of the crops."""
+    repository: str = ""
+    """Of pretrained weights: a repository of the hub (``owner/name``), or empty for a file."""
+    revision: str = ""
+    """Commit of the repository, 40 hexadecimal digits; a branch could change its content."""
+    files: tuple[str, ...] = ()
+    """One file of weights per factor, inside the repository or on disk; which factor a file is
+    for, it says itself. Read as safetensors or, where it is none, with weights-only loading."""
+    sha256: tuple[str, ...] = ()
+    """SHA-256 of each file, 64 hexadecimal digits."""
+
+    def __post_init__(self) -> None:
+        least = {"iterations": 1, "batch": 1, "crop": 8, "channels": 1, "blocks": 0, "levels": 1}
+        _check_least(self, "mipmap prior", least | {"learning_rate": 0, "seed": 0})
+        kinds = ("internal", "fitted", "bicubic", "pretrained")
+        _check_choices(self, "mipmap prior", {"preset": PRESETS, "kind": kinds})
+        if self.kind == "pretrained":
+            _check_weights(self)
+
+    @classmethod
+    def from_preset(cls, name: str = "standard", **overrides: Any) -> PriorSettings:
+        """The settings of a preset, with some values of one's own.
+
+        Raises:
+            InputError: No such preset or field, or a value that makes no sense.
+        """
+        return _from_preset(cls, name, _PRIORS, overrides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PseudoSettings:
+    """How the pseudo ground truth of one scale is made."""
+
+    preset: Preset = "standard"
+    """The preset the values started from; a name only, :meth:`from_preset` gives its values."""
+    shrink: Literal["area", "bilinear"] = "area"
+    """How base renders become smaller: ``area`` is the mean over each new pixel, ``bilinear`` the
+    released code's ``cv2.resize``, which aliases at x1_4 and x1_8."""
+    quantise: bool = True
+    """Whether the pseudo ground truth is rounded to 8 bits, as the files of the released code."""
+
+    def __post_init__(self) -> None:
+        _check_choices(self, "mipmap pseudo", {"preset": PRESETS, "shrink": ("area", "bilinear")})
+
+    @classmethod
+    def from_preset(cls, name: str = "standard", **overrides: Any) -> PseudoSettings:
+        """The settings of a preset, with some values of one's own.
+
+        Raises:
+            InputError: No such preset or field, or a value that makes no sense.
+        """
+        return _from_preset(cls, name, _PSEUDO, overrides)
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdaptSettings:
+    """How splats are adapted to one scale; the defaults are the ``standard`` preset."""
+
+    preset: Preset = "standard"
+    """The preset the values started from; a name only, :meth:`from_preset` gives its values."""
+    iterations: int = 1_000
+    """Steps, each on one view."""
+    seed: int = 0
+    """Seed of the order of views and of splitting."""
+    loss: Literal["l2", "l1", "l1_ssim"] = "l2"
+    """Against the pseudo ground truth: mean squared (the paper), mean absolute, or that of 3DGS."""
+    ssim_weight: float = 0.2
+    """lambda of ``l1_ssim``: (1 - lambda) L1 + lambda (1 - SSIM)."""
+
+    means_lr: float = 1.6e-4
+    """Learning rate of the means at the start, in units of the cameras' extent. 0 is what the
+    released code does without meaning to; the paper lets positions move."""
+    means_lr_final: float = 0.01
+    """The means' learning rate at the end, as a part of that at the start; falls exponentially."""
+    scales_lr: float = 5e-3
+    """Learning rate of the logarithm of the scales."""
+    quats_lr: float = 1e-3
+    """Learning rate of the quaternions."""
+    opacities_lr: float = 5e-2
+    """Learning rate of the opacity logits."""
+    sh0_lr: float = 2.5e-3
+    """Learning rate of the constant SH coefficients."""
+    shN_lr: float = 1.25e-4
+    """Learning rate of the higher SH coefficients."""
+    rate_final: float = 1.0
+    """All other learning rates at the end, as a part of those at the start; they fall along a
+    cosine. 1 keeps them, as the paper does."""
+
+    start: Literal["base", "balanced"] = "balanced"
+    """What to start from: the base as it is (the paper), or with the change of its dilation undone
+    in closed form for every Gaussian, which saves most of the steps."""
+    opacity_regularisation: float = 1e-3
+    """Weight of the mean opacity in the loss; some makes more Gaussians transparent enough to be
+    removed. 0 in the paper."""
+
+    densify: Literal["above", "always", "never"] = "above"
+    """Whether Gaussians are added where the screen-space gradient is large: above the base scale
+    (below it there are more of them than pixels), at every scale (the paper), or never."""
+    densify_gradient: float = 2e-4
+    """Mean screen-space gradient above which a Gaussian is cloned or split. Under a squared loss it
+    is rarely reached."""
+    max_count: int = 1_000_000
+    """No Gaussians are added beyond this number."""
+    prune: bool = True
+    """Whether Gaussians that have become transparent are removed, to the end."""
+    prune_opacity: float = 5e-3
+    """Gaussians less opaque than this are removed."""
+    control_every: int = 100
+    """Steps between two rounds of adding and removing."""
+    reset: Literal["white", "always", "never"] = "never"
+    """Whether all opacities are cut to ``reset_opacity`` after the second step: on a white
+    background only (released code), always, or never. Hundreds of steps must follow one."""
+    reset_opacity: float = 0.01
+    """The largest opacity that a reset leaves."""
+    checkpoint_every: int = 100
+    """Steps between two checkpoints; changes nothing in the result."""
+
+    def __post_init__(self) -> None:
+        least: dict[str, float] = {
+            "iterations": 1,
+            "seed": 0,
+            "densify_gradient": 0,
+            "opacity_regularisation": 0,
+            "max_count": 1,
+            "control_every": 1,
+            "checkpoint_every": 1,
+        }
+        least |= {f.name: 0 for f in fields(self) if f.name.endswith("_lr")}
+        _check_least(self, "mipmap", least)
+        between = {
+            "ssim_weight": (0, 1),
+            "means_lr_final": (1e-6, 1),
+            "rate_final": (0, 1),
+            "prune_opacity": (0, 0.5),
+            "reset_opacity": (1e-4, 0.999),
+        }
+        for name, (low, high) in between.items():
+            value = getattr(self, name)
+            if not low <= value <= high:
+                raise InputError(
+                    f"mipmap: {name} should lie between {low:g} and {high:g}, found {value}"
+                )
+        choices: dict[str, tuple[str, ...]] = {
+            "preset": PRESETS,
+            "loss": ("l2", "l1", "l1_ssim"),
+            "start": ("base", "balanced"),
+            "densify": ("above", "always", "never"),
+            "reset": ("white", "always", "never"),
+        }
+        _check_choices(self, "mipmap", choices)
+
+    @classmethod
+    def from_preset(cls, name: str = "standard", **overrides: Any) -> AdaptSettings:
+        """The settings of a preset, with some values of one's own.
+
+        Args:
+            name: ``preview`` (all scales of a small scene within minutes on a CPU), ``standard``
+                (1,000 iterations), or ``paper`` (1,000 iterations and the choices of the released
+                code: from the base as it is, frozen means, growth at every scale, reset on a white
+                background).
+            **overrides: Any field but ``preset``; these win over the preset.
+
+        Raises:
+            InputError: No such preset or field, or a value that makes no sense.
+        """
+        return _from_preset(cls, name, _ADAPTATIONS, overrides)
+
+
+def table_for(
+    scale: str, common: Mapping[str, Any], per_scale: Mapping[str, Mapping[str, Any]]
+) -> dict[str, Any]:
+    """The values for one scale: the common ones, and over them those that the scale has itself.
+
+    Args:
+        scale: Its name, in any spelling.
+        common: Values by field name.
+        per_scale: By the name of a scale, values by field name.
+
+    Raises:
+        InputError: A key of ``per_scale`` is no scale.
+    """
+    own = {scale_name(parse_scale(name)): values for name, values in per_scale.items()}
+    return {**common, **own.get(scale_name(parse_scale(scale)), {})}
+
+
+_PROTOCOLS: dict[str, dict[str, Any]] = {
+    "preview": {"enlarge_base_by": 4},
+    "standard": {},
+    "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
+}
+_PRIORS: dict[str, dict[str, Any]] = {
+    "preview": {"iterations": 1_500},
+    "standard": {"iterations": 4_000},
+    "paper": {},
+}
+_PSEUDO: dict[str, dict[str, Any]] = {
+    "preview": {},
+    "standard": {},
+    "paper": {"shrink": "bilinear"},
+}
+_ADAPTATIONS: dict[str, dict[str, Any]] = {
+    # A short run: larger steps that fall off.
+    "preview": {
+        "iterations": 300,
+        "means_lr": 4e-4,
+        "scales_lr": 2e-2,
+        "quats_lr": 4e-3,
+        "sh0_lr": 1e-2,
+        "shN_lr": 1e-3,
+        "rate_final": 0.05,
+        "control_every": 50,
+    },
+    "standard": {},
+    "paper": {
+        "means_lr": 0.0,
+        "start": "base",
+        "densify": "always",
+        "opacity_regularisation": 0.0,
+        "reset": "white",
+    },
+}
+
+
+def _from_preset(
+    kind: type[S], name: str, presets: Mapping[str, Mapping[str, Any]], overrides: dict[str, Any]
+) -> S:
+    if name not in presets:
+        raise InputError(f"mipmap: preset should be one of {', '.join(presets)}; found {name!r}")
+    known = [f.name for f in fields(kind) if f.name != "preset"]  # type: ignore[arg-type]
+    unknown = sorted(set(overrides) - set(known))
+    if unknown:
+        raise InputError(
+            f"mipmap: no setting is called {', '.join(unknown)}; there are {', '.join(known)}"
+        )
+    return kind(**{"preset": name, **presets[name], **overrides})
+
+
+def _check_least(settings: object, where: str, at_least: Mapping[str, float]) -> None:
+    for name, least in at_least.items():
+        value = getattr(settings, name)
+        if not (math.isfinite(value) and value >= least):
+            raise InputError(f"{where}: {name} should be at least {least:g}, found {value}")
+
+
+def _check_choices(settings: object, where: str, choices: Mapping[str, tuple[str, ...]]) -> None:
+    for name, allowed in choices.items():
+        value = getattr(settings, name)
+        if value not in allowed:
+            raise InputError(
+                f"{where}: {name} should be one of {', '.join(allowed)}; found {value!r}"
+            )
+
+
+def _check_weights(s: PriorSettings) -> None:
+    """Pretrained weights are named exactly, or not at all."""
+    digits = set("0123456789abcdef")
+    if not s.files or len(s.files) != len(s.sha256):
+        raise InputError(
+            "mipmap prior: pretrained weights need files and the sha256 of each, found "
+            f"{len(s.files)} files and {len(s.sha256)} sha256"
+        )
+    wrong = [v for v in s.sha256 if len(v) != 64 or set(v) - digits]
+    if wrong:
+        raise InputError(
+            f"mipmap prior: sha256 should be 64 hexadecimal digits, found {wrong[0]!r}"
+        )
+    if s.repository and (len(s.revision) != 40 or set(s.revision) - digits):
+        raise InputError(
+            "mipmap prior: revision should be the 40 digits of a commit of "
+            f"{s.repository}, found {s.revision!r}; a branch may change what it holds"
+        )
