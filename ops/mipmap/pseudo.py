@@ -14,7 +14,7 @@ from ops.cameras import Cameras
 from ops.errors import InputError
 from ops.mipmap.adapt import Targets
 from ops.mipmap.prior.interface import Upscaler
-from ops.mipmap.resample import quantise, shrink
+from ops.mipmap.resample import quantise, shrink, to_float
 from ops.mipmap.scales import scale_name, scaled_cameras
 from ops.mipmap.settings import PseudoSettings
 from ops.progress import Progress, silent
@@ -74,6 +74,8 @@ def pseudo_truth(
     settings: PseudoSettings,
     upscaler: Upscaler | None = None,
     progress: Progress = silent,
+    *,
+    source: str = "base renders",
 ) -> PseudoTruth:
     """Bring base renders to a scale: the mipmap operator r(.) of Mipmap-GS.
 
@@ -82,27 +84,29 @@ def pseudo_truth(
     base and not from another scale, and what is too much is averaged away.
 
     Args:
-        renders: See :func:`base_renders`.
+        renders: Renders, see :func:`base_renders`, or photos at that size; float or uint8.
         cameras: Theirs, at the base size.
         scale: The scale.
         settings: Their ``shrink`` and ``quantise``.
         upscaler: Needed above 1.
+        source: What the pictures are, for the label.
         progress: Told after each view.
 
     Raises:
-        InputError: No upscaler where one is needed, or one that cannot enlarge so far.
+        InputError: Another number of pictures than of cameras, no upscaler where one is needed, or
+            one that cannot enlarge so far.
     """
     if len(renders) != len(cameras):
         raise InputError(
             f"mipmap: expected a render for each of {len(cameras)} cameras, found {len(renders)}"
         )
     began = time.monotonic()
-    factor, label = _how(scale, settings, upscaler)
+    factor, how = _how(scale, settings, upscaler)
     scaled = scaled_cameras(cameras, scale)
     colors = []
     for i, image in enumerate(renders):
         progress(i, len(renders), f"making pseudo ground truth {scale_name(scale)}")
-        image = image.to("cpu", torch.float32).clamp(0, 1)
+        image = to_float(image.cpu()).clamp(0, 1)
         if factor > 1:
             assert upscaler is not None
             image = upscaler(image, factor)
@@ -115,15 +119,15 @@ def pseudo_truth(
         scale=scale,
         cameras=scaled,
         colors=tuple(colors),
-        label=label,
+        label=f"{source}, {how}",
         seconds=time.monotonic() - began,
     )
 
 
 def _how(scale: Fraction, settings: PseudoSettings, upscaler: Upscaler | None) -> tuple[int, str]:
-    """The factor to enlarge by, and how the pseudo ground truth is called."""
+    """The factor to enlarge by, and what by."""
     if scale <= 1:
-        return 1, f"base render, {settings.shrink} filter"
+        return 1, f"{settings.shrink} filter"
     if upscaler is None:
         raise InputError(f"mipmap: {scale_name(scale)} needs a prior to enlarge with, found none")
     enough = [factor for factor in upscaler.factors if factor >= scale]
@@ -132,4 +136,4 @@ def _how(scale: Fraction, settings: PseudoSettings, upscaler: Upscaler | None) -
             f"mipmap: {scale_name(scale)} is beyond the prior ({upscaler.label}), which enlarges "
             f"by {', '.join(map(str, upscaler.factors))}; leave the scale out or choose another"
         )
-    return enough[0], f"base render, {upscaler.label}"
+    return enough[0], upscaler.label

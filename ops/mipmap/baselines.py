@@ -1,0 +1,162 @@
+"""What adapted splats are compared with at a scale."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+
+from torch import Tensor
+
+from ops.cameras import Cameras
+from ops.capture.model import Points, Views, indices_of
+from ops.mipmap.adapt import AdaptResult, Targets, adapt
+from ops.mipmap.filters import balanced, mip_filtered, sampling_rates, scale_matched
+from ops.mipmap.settings import AdaptSettings
+from ops.mipmap.truth import photo
+from ops.progress import Progress, silent
+from ops.rendering.settings import RenderSettings
+from ops.splats.model import Splats
+from ops.splats.settings import TrainSettings
+from ops.splats.training import TrainResult, train
+
+
+@dataclass(frozen=True, kw_only=True)
+class Candidate:
+    """A model and how it is rendered at a scale."""
+
+    method: str  # short name: base
+    label: str  # what it is, for people
+    splats: Splats
+    settings: RenderSettings
+    iterations: int = 0  # spent on this scale alone
+    seconds: float = 0.0  # wall time spent on this scale alone
+
+
+METHODS = {
+    "base": "base as it is",
+    "matched": "base, dilation of the base scale",
+    "antialiased": "base, gsplat's antialiased mode",
+    "mip": "base, Mip-Splatting's filters put on when rendering",
+    "mip_tuned": "Mip-Splatting's filters, base fine-tuned behind them",
+    "balanced": "base, dilation undone in closed form (start of the adaptation)",
+    "adapted": "adapted to the scale",
+    "retrained": "trained at the scale on true photos (upper reference)",
+    "pseudo": "pseudo ground truth itself",
+}
+"""Every method by its short name, in the order of tables."""
+
+
+def closed_form_candidates(
+    base: Splats, train_cameras: Cameras, scale: Fraction
+) -> list[Candidate]:
+    """All baselines that need no optimisation; each renders a copy of the base.
+
+    Args:
+        base: As trained, with ``classic`` rendering.
+        train_cameras: Those it was trained with, at its size.
+        scale: To be rendered at.
+    """
+    base = base.detach()
+    filtered, mip = mip_filtered(base, train_cameras)
+    rates = sampling_rates(base.means, train_cameras)
+    made = {
+        "base": (base, RenderSettings()),
+        "matched": (base, scale_matched(scale)),
+        "antialiased": (base, RenderSettings(mode="antialiased")),
+        "mip": (filtered, mip),
+        "balanced": (balanced(base, rates, scale), RenderSettings()),
+    }
+    return [
+        Candidate(method=name, label=METHODS[name], splats=splats, settings=how)
+        for name, (splats, how) in made.items()
+    ]
+
+
+def adapted_candidate(result: AdaptResult) -> Candidate:
+    """The adapted splats, which are rendered like the base."""
+    return Candidate(
+        method="adapted",
+        label=METHODS["adapted"],
+        splats=result.splats,
+        settings=RenderSettings(),
+        iterations=result.iterations,
+        seconds=result.seconds,
+    )
+
+
+def mip_tuned(
+    base: Splats,
+    views: Views,
+    *,
+    iterations: int = 500,
+    background: Tensor | None = None,
+    checkpoint_path: Path | None = None,
+    progress: Progress = silent,
+) -> AdaptResult:
+    """Fine-tune the base on its own training photos behind Mip-Splatting's two filters.
+
+    The fair form of that baseline: filters put on a model that was trained without them make it
+    darker. Loss and learning rates are those of 3DGS; one result serves all scales of a base.
+
+    Args:
+        base: As trained.
+        views: The capture at the size the base was trained at.
+        iterations: Steps.
+        background: [3] RGB; None is black.
+        checkpoint_path: See :func:`ops.mipmap.adapt.adapt`.
+        progress: See there.
+    """
+    which = indices_of(views.splits, "train")
+    masks = [views.mask(i) for i in which]
+    cameras = views.cameras[which]
+    targets = Targets(
+        cameras=cameras,
+        colors=[photo(views, i, background) for i in which],
+        weights=[None if m is None else (m > 127).float() for m in masks],
+    )
+    settings = AdaptSettings(
+        iterations=iterations,
+        loss="l1_ssim",
+        start="base",
+        densify="never",
+        opacity_regularisation=0.0,
+        rate_final=0.1,
+    )
+    return adapt(
+        base,
+        targets,
+        settings,
+        train_cameras=cameras,
+        mip=True,
+        background=background,
+        checkpoint_path=checkpoint_path,
+        progress=progress,
+    )
+
+
+def mip_tuned_candidate(tuned: AdaptResult, train_cameras: Cameras) -> Candidate:
+    """The fine-tuned splats behind the filters they were fine-tuned with."""
+    splats, how = mip_filtered(tuned.splats, train_cameras)
+    return Candidate(
+        method="mip_tuned",
+        label=METHODS["mip_tuned"],
+        splats=splats,
+        settings=how,
+        iterations=tuned.iterations,
+        seconds=tuned.seconds,
+    )
+
+
+def retrain(
+    views: Views, points: Points, settings: TrainSettings, progress: Progress = silent
+) -> TrainResult:
+    """Train from the start on true photos of the scale: what no method without them can have.
+
+    Args:
+        views: See :func:`ops.mipmap.protocol.true_views`.
+        points: Those the base started from.
+        settings: Those of the base.
+        progress: Told how training goes.
+    """
+    return train(views, points, settings, progress=progress)

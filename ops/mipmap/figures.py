@@ -1,0 +1,160 @@
+"""Pictures of the study: curves over the scale, and strips that show a view by every method."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ops.errors import InputError
+from ops.mipmap.baselines import METHODS
+from ops.mipmap.evaluate import ScaleEvaluation, ScaleScore
+from ops.mipmap.scales import scale_title
+
+Bytes = NDArray[np.uint8]
+_COLOURS = {
+    "base": "#7f7f7f",
+    "matched": "#bcbd22",
+    "antialiased": "#17becf",
+    "mip": "#9467bd",
+    "mip_tuned": "#8c564b",
+    "balanced": "#ff7f0e",
+    "adapted": "#d62728",
+    "retrained": "#2ca02c",
+    "pseudo": "#1f77b4",
+}
+_SHOWN = ("photo", "base", "antialiased", "mip_tuned", "mip", "balanced", "pseudo", "adapted")
+
+
+def curves(
+    scores: Sequence[ScaleScore], *, metric: str = "psnr", views: str = "extra", dpi: int = 110
+) -> Bytes:
+    """A metric over the scale, a line per method, against photos.
+
+    Args:
+        scores: Of all scales.
+        metric: Full name.
+        views: ``scored`` or ``extra``; the title says what they are to the adaptation.
+        dpi: Pixels per inch of a figure of 8 x 4.5 inches.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputError: There is no such number against photos.
+    """
+    rows = [s for s in scores if (s.metric, s.views, s.against) == (metric, views, "photos")]
+    if not rows:
+        raise InputError(
+            f"mipmap: expected scores {metric!r} against photos of {views!r} views, found none"
+        )
+    figure = Figure(figsize=(8, 4.5), dpi=dpi, layout="constrained")
+    axes = figure.add_subplot()
+    for method in METHODS:
+        mine = sorted((s for s in rows if s.method == method), key=lambda s: s.factor)
+        for side in (True, False):  # two bases, two lines
+            part = [s for s in mine if (s.factor < 1) == side]
+            if part:
+                axes.plot(
+                    [s.factor for s in part],
+                    [s.value for s in part],
+                    marker="o",
+                    markersize=4,
+                    linewidth=2.2 if method == "adapted" else 1.2,
+                    color=_COLOURS[method],
+                    label=METHODS[method] if side == (mine[0].factor < 1) else None,
+                )
+    factors = sorted({s.factor for s in rows})
+    axes.set_xscale("log", base=2)
+    axes.set_xticks(factors, [s.scale.replace("_", "/").replace("x", "×") for s in _first(rows)])
+    axes.set_xlabel("scale, rendering by base")
+    axes.set_ylabel(
+        f"{metric.upper()}, {rows[0].units}" if rows[0].units != "1" else metric.upper()
+    )
+    axes.set_title(f"Against photos; views: {rows[0].standing}", fontsize=10)
+    axes.grid(alpha=0.25)
+    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    return _drawn(figure)
+
+
+def strip(
+    evaluation: ScaleEvaluation,
+    *,
+    centre: tuple[float, float] = (0.5, 0.5),
+    zoom: float = 4.0,
+    dpi: int = 110,
+) -> Bytes:
+    """One view by every method, with a magnified part below.
+
+    Pixels are shown as squares, so that nothing is smoothed away.
+
+    Args:
+        evaluation: Of a scale.
+        centre: Of the magnified part, in parts of width and height.
+        zoom: How many times smaller than the picture the magnified part is, at least 1.
+        dpi: Pixels per inch; a picture is 2.6 inches wide.
+
+    Returns:
+        [H, W, 3] uint8.
+    """
+    names = [n for n in _SHOWN if n in evaluation.pictures]
+    numbers = _psnr_by_method(evaluation)
+    height, width = evaluation.pictures[names[0]].shape[:2]
+    tall = 2.6 * height / width
+    figure = Figure(figsize=(2.7 * len(names), 2 * tall + 0.75), dpi=dpi, layout="constrained")
+    axes = figure.subplots(2, len(names), squeeze=False)
+    box = _box(width, height, centre, zoom)
+    for column, name in enumerate(names):
+        _cell(axes[:, column], evaluation.pictures[name], box)
+        number = numbers.get(name)
+        axes[0, column].set_title(name + (f"  {number:.2f} dB" if number else ""), fontsize=9)
+    figure.suptitle(
+        f"{scale_title(evaluation.scale)}   {evaluation.view}   dB: mean of the scored views "
+        f"against photos   pseudo: {evaluation.pseudo_label}",
+        fontsize=8,
+    )
+    return _drawn(figure)
+
+
+def _first(rows: Sequence[ScaleScore]) -> list[ScaleScore]:
+    """One score of each scale, smallest first."""
+    return list({s.factor: s for s in sorted(rows, key=lambda s: s.factor)}.values())
+
+
+def _psnr_by_method(evaluation: ScaleEvaluation) -> Mapping[str, float]:
+    found = {m: evaluation.mean(m) for m in evaluation.pictures}
+    return {m: v for m, v in found.items() if np.isfinite(v)}
+
+
+def _box(
+    width: int, height: int, centre: tuple[float, float], zoom: float
+) -> tuple[int, int, int, int]:
+    """Left, top, width and height of the magnified part, whole pixels inside the picture."""
+    w, h = max(2, round(width / max(zoom, 1))), max(2, round(height / max(zoom, 1)))
+    w, h = min(w, width), min(h, height)
+    x = min(max(round(centre[0] * width - w / 2), 0), width - w)
+    y = min(max(round(centre[1] * height - h / 2), 0), height - h)
+    return x, y, w, h
+
+
+def _cell(axes: Any, picture: Tensor, box: tuple[int, int, int, int]) -> None:
+    x, y, w, h = box
+    image = picture.numpy()
+    axes[0].imshow(image, interpolation="nearest")
+    axes[0].add_patch(Rectangle((x - 0.5, y - 0.5), w, h, fill=False, color="#ff3030", lw=1))
+    axes[1].imshow(image[y : y + h, x : x + w], interpolation="nearest")
+    for one in axes:
+        one.set_xticks([])
+        one.set_yticks([])
+
+
+def _drawn(figure: Figure) -> Bytes:
+    canvas = FigureCanvasAgg(figure)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba(), np.uint8)[..., :3].copy()

@@ -1,0 +1,173 @@
+"""One scale from base to table, for those who hold everything in memory."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor
+
+from ops.capture.model import Views
+from ops.mipmap.adapt import AdaptResult, adapt
+from ops.mipmap.baselines import (
+    Candidate,
+    adapted_candidate,
+    closed_form_candidates,
+)
+from ops.mipmap.evaluate import ScaleEvaluation, evaluate_scale
+from ops.mipmap.prior.interface import Upscaler
+from ops.mipmap.protocol import ViewRoles, view_roles
+from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
+from ops.mipmap.settings import AdaptSettings, ProtocolSettings, PseudoSettings
+from ops.mipmap.truth import photo
+from ops.progress import Progress, silent
+from ops.splats.model import Splats
+
+
+@dataclass(frozen=True, kw_only=True)
+class Base:
+    """A base and what it was trained with."""
+
+    splats: Splats
+    views: Views  # the capture at the size it was trained at
+    iterations: int  # of its training
+
+
+def pictures_at_base(
+    base: Base,
+    roles: ViewRoles,
+    settings: ProtocolSettings,
+    *,
+    background: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> tuple[Tensor, ...]:
+    """The base-size pictures that are brought to every scale, for the views ``roles.pictures``.
+
+    Renders of the base; at training poses its training photos, where the settings say so. Held-out
+    photos are never looked at.
+
+    Args:
+        base: The base.
+        roles: What views are used for.
+        settings: Their ``train_pictures``.
+        background: [3] RGB; None is black.
+        device: Where to render.
+        progress: Told after each view.
+
+    Returns:
+        [H, W, 3] each, float32 renders or uint8 photos.
+    """
+    photos = set(roles.train) if settings.train_pictures == "photos" else set()
+    rendered = [i for i in roles.pictures if i not in photos]
+    cameras = base.views.cameras[rendered]
+    renders = base_renders(
+        base.splats, cameras, background=background, device=device, progress=progress
+    )
+    found = dict(zip(rendered, renders, strict=True))
+    return tuple(
+        found[i] if i in found else photo(base.views, i, background) for i in roles.pictures
+    )
+
+
+def source_of(settings: ProtocolSettings) -> str:
+    """What :func:`pictures_at_base` are, in words."""
+    mixed = settings.views != "test" and settings.train_pictures == "photos"
+    return "base renders, at training poses photos of the base size" if mixed else "base renders"
+
+
+def adapt_to_scale(
+    base: Base,
+    pseudo: PseudoTruth,
+    roles: ViewRoles,
+    settings: AdaptSettings,
+    *,
+    background: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> AdaptResult:
+    """Adapt a copy of the base to a scale; see :func:`ops.mipmap.adapt.adapt`.
+
+    Args:
+        base: The base, which stays as it is.
+        pseudo: Of the views ``roles.pictures``, in that order.
+        roles: What views are used for.
+        settings: How.
+        background: [3] RGB; None is black.
+        device: Where to work.
+        progress: Told every few steps.
+    """
+    position = {index: i for i, index in enumerate(roles.pictures)}
+    return adapt(
+        base.splats,
+        pseudo.targets([position[i] for i in roles.adapted]),
+        settings,
+        scale=pseudo.scale,
+        train_cameras=base.views.cameras[list(roles.train)],
+        background=background,
+        device=device,
+        progress=progress,
+    )
+
+
+def run_scale(
+    base: Base,
+    scale: Fraction,
+    truth: Views | None,
+    protocol: ProtocolSettings,
+    pseudo_settings: PseudoSettings,
+    adapt_settings: AdaptSettings,
+    *,
+    prior: Upscaler | None = None,
+    more: tuple[Candidate, ...] = (),
+    pictures: tuple[Tensor, ...] | None = None,
+    background: Tensor | None = None,
+    device: torch.device | str = "cpu",
+    progress: Progress = silent,
+) -> tuple[AdaptResult, ScaleEvaluation]:
+    """Pseudo ground truth, adaptation and scores of one scale.
+
+    Args:
+        base: The base of the scale, see :func:`ops.mipmap.protocol.base_divisor`.
+        scale: The scale.
+        truth: The capture at the scale; None where there is none.
+        protocol: Views and pictures.
+        pseudo_settings: How pictures are brought to the scale.
+        adapt_settings: How splats are adapted.
+        prior: Needed above 1.
+        more: Further methods to score, such as :func:`ops.mipmap.baselines.mip_tuned_candidate`.
+        pictures: See :func:`pictures_at_base`; None makes them.
+        background: [3] RGB; None is black.
+        device: Where to work.
+        progress: Told how each part goes.
+    """
+    roles = view_roles(base.views.splits, protocol)
+    if pictures is None:
+        pictures = pictures_at_base(
+            base, roles, protocol, background=background, device=device, progress=progress
+        )
+    cameras = base.views.cameras[list(roles.pictures)]
+    pseudo = pseudo_truth(
+        pictures, cameras, scale, pseudo_settings, prior, progress, source=source_of(protocol)
+    )
+    result = adapt_to_scale(
+        base, pseudo, roles, adapt_settings, background=background, device=device, progress=progress
+    )
+    train_cameras = base.views.cameras[list(roles.train)]
+    candidates = [
+        *closed_form_candidates(base.splats, train_cameras, scale),
+        *more,
+        adapted_candidate(result),
+    ]
+    scores = evaluate_scale(
+        candidates,
+        pseudo,
+        roles,
+        truth,
+        base_iterations=base.iterations,
+        background=background,
+        device=device,
+        progress=progress,
+    )
+    return result, scores
