@@ -49,7 +49,8 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
     key = asset_key(scene.name, stage.key)
-    settings = stage.settings_for(scene)
+    read = stage.also_for(scene) | {stage.section: stage.settings_for(scene)}
+    shown = {k: as_json(v) for k, v in read.items() if v is not None}
 
     @dg.asset(
         key=key,
@@ -60,7 +61,7 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
         code_version=_code_version(scene, stage),
         owners=["team:splatworks"],
         metadata={
-            "settings": dg.MetadataValue.json(as_json(settings)),
+            "settings": dg.MetadataValue.json(shown),
             "code": _place(stage),
         },
         check_specs=[

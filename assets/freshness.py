@@ -93,13 +93,14 @@ def recipe(
     if source is not None:
         inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = stage.settings_for(scene)
+    read = stage.also_for(scene) | ({stage.section: settings} if settings else {})
     if stage.also_depends_on is not None:
         for name, fact in stage.also_depends_on(settings).items():
             inputs[name] = {"content": fact, "version": fact}
     return Provenance(
         code=fingerprint(modules),
         modules=modules,
-        settings={stage.section: as_json(settings)} if settings else {},
+        settings={k: as_json(v) for k, v in read.items()},
         seed=getattr(settings, "seed", None),
         inputs=inputs,
         sources={} if source is None else source.files,

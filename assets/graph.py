@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from types import ModuleType
 
 from assets.scenes import STUDIES, Scene
 from assets.stage import Stage
@@ -37,13 +38,30 @@ def stages(kind: str) -> dict[str, Stage]:
 def known_sections() -> frozenset[str]:
     """Every section that some stage reads."""
     kinds = ("demo", "dataset", "photos", "splats")
-    return frozenset(s.section for k in kinds for s in stages(k).values() if s.section)
+    core = (s.sections for k in kinds for s in stages(k).values())
+    return frozenset[str]().union(*core, *(study.SECTIONS for study in _studies().values()))
 
 
 def stages_of(scene: Scene) -> dict[str, Stage]:
     """The stages of a scene by ``topic/name``, in topological order."""
     bare_photos = scene.source.kind == "dataset" and scene.source.layout == "photos"
-    return stages("photos" if bare_photos else scene.source.kind)
+    found = stages("photos" if bare_photos else scene.source.kind)
+    for name in scene.studies:
+        if scene.source.kind == "splats":
+            raise InputError(
+                f"{scene.name}: study {name!r} needs photos, which a splat file does not have; "
+                "take it out of studies in the scene's file"
+            )
+        found = found | {s.key: s for s in _studies()[name].stages_of_study(scene)}
+    return found
+
+
+@cache
+def _studies() -> dict[str, ModuleType]:
+    """The module of each study: its sections, and its stages in a scene."""
+    from assets.mipmap import study as mipmap
+
+    return {"mipmap": mipmap}
 
 
 def select(scene: Scene, selection: str) -> list[Stage]:

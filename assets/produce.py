@@ -182,7 +182,9 @@ def _compute(
     cache = home.root / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix="scratch-", dir=cache) as scratch:
-        work = Work(scene, home, device, progress, checkpoint, Path(scratch), stage.variant)
+        where = (checkpoint, Path(scratch))
+        more = {"variant": stage.variant, "inputs": stage.inputs, "also": stage.also_for(scene)}
+        work = Work(scene, home, device, progress, *where, **more)  # type: ignore[arg-type]
         result = stage.run(work, settings, *inputs)
         outputs = outputs_of(scene, home)
         files = [] if stage.files is None else stage.files(result, home, scene.name)

@@ -19,8 +19,17 @@ from ops.errors import InputError
 from storage.home import Home
 
 DEMO = "demo"
-DEMO_TABLES = {"train": {"preset": "preview", "iterations": 2_000}}  # within minutes on a laptop
-STUDIES: tuple[str, ...] = ()  # topics that a scene may have besides its core; the demo has all
+DEMO_TABLES: dict[str, dict[str, Any]] = {  # within minutes on a laptop
+    "train": {"preset": "preview", "iterations": 2_000},
+    "mipmap": {"preset": "preview"},
+    "mipmap_base": {"preset": "preview", "iterations": 2_000},
+    "mipmap_prior": {"preset": "preview"},
+    "mipmap_pseudo": {"preset": "preview"},
+    "mipmap_adapt": {"preset": "preview"},
+}
+STUDIES: tuple[str, ...] = (
+    "mipmap",
+)  # topics that a scene may have besides its core; the demo has all
 EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs of their names
 REFRESH = "refresh"  # the Dagster job that brings artifacts up to date
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"

@@ -52,10 +52,45 @@ class Work:
     variant: str = ""
     """Which of several alike artifacts is made, see :class:`Stage`."""
     notes: list[str] = field(default_factory=list)
+    inputs: tuple[str, ...] = ()
+    """Names of the inputs, as ``topic/name``, in the order that they are given."""
+    also: Mapping[str, Any] = field(default_factory=dict)
+    """Settings of other sections that the stage declares to read, by section."""
 
     def note(self, sentence: str) -> None:
         """Keep a sentence with the artifact that a user should read (a stand-in, a loss)."""
         self.notes.append(sentence)
+
+
+@dataclass(frozen=True)
+class Reads:
+    """Some settings of a section that a stage reads besides its own."""
+
+    kind: type
+    """The settings dataclass of the section."""
+    section: str
+    fields: tuple[str, ...]
+    """The stage depends on these alone, and can read no others."""
+
+
+class SomeSettings:
+    """The fields of settings that a stage declares to read; others cannot be read by mistake."""
+
+    def __init__(self, settings: Any, reads: Reads) -> None:
+        self._values = {name: getattr(settings, name) for name in reads.fields}
+        self._section = reads.section
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return self.__dict__["_values"][name]
+        except KeyError:
+            raise AttributeError(
+                f"the stage does not declare that it reads {name} of [{self._section}]"
+            ) from None
+
+    def values(self) -> dict[str, Any]:
+        """The fields by name."""
+        return dict(self._values)
 
 
 Inputs = Mapping[str, "xr.DataTree"]
@@ -79,6 +114,8 @@ class Stage:
     variant: str = ""
     """Tells artifacts apart that the same function makes (the scales of a study). Its settings are
     those of the section with those of the section's table of this name on top."""
+    also_reads: tuple[Reads, ...] = ()
+    """Settings of other sections that it reads, found in ``work.also``."""
     kinds: frozenset[str] = frozenset()
     heavy: bool = False
     """Takes the whole machine: one at a time."""
@@ -108,6 +145,22 @@ class Stage:
             return None
         return scene.settings(self.settings, self.section, self.variant)
 
+    def also_for(self, scene: Scene) -> dict[str, Any]:
+        """The settings of other sections that it reads in a scene, by section.
+
+        Raises:
+            InputError: If one of them cannot be read.
+        """
+        return {
+            r.section: SomeSettings(scene.settings(r.kind, r.section, self.variant), r)
+            for r in self.also_reads
+        }
+
+    @property
+    def sections(self) -> set[str]:
+        """Every section of a scene's file that it reads."""
+        return {r.section for r in self.also_reads} | ({self.section} if self.section else set())
+
     @property
     def description(self) -> str:
         """What the artifact is: the docstring of its function."""
@@ -125,4 +178,14 @@ def stage(**declared: Any) -> Callable[[Run], Stage]:
     return declare
 
 
-__all__ = ["Check", "Inputs", "Preview", "Stage", "Work", "replace", "stage"]
+__all__ = [
+    "Check",
+    "Inputs",
+    "Preview",
+    "Reads",
+    "SomeSettings",
+    "Stage",
+    "Work",
+    "replace",
+    "stage",
+]

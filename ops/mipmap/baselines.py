@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -75,13 +75,18 @@ def closed_form_candidates(
 
 def adapted_candidate(result: AdaptResult) -> Candidate:
     """The adapted splats, which are rendered like the base."""
+    found = adapted_splats_candidate(result.splats, result.iterations)
+    return replace(found, seconds=result.seconds)
+
+
+def adapted_splats_candidate(splats: Splats, iterations: int) -> Candidate:
+    """The same of stored splats, whose time is told elsewhere."""
     return Candidate(
         method="adapted",
         label=METHODS["adapted"],
-        splats=result.splats,
+        splats=splats,
         settings=RenderSettings(),
-        iterations=result.iterations,
-        seconds=result.seconds,
+        iterations=iterations,
     )
 
 
@@ -137,15 +142,14 @@ def mip_tuned(
 
 def mip_tuned_candidate(tuned: AdaptResult, train_cameras: Cameras) -> Candidate:
     """The fine-tuned splats behind the filters they were fine-tuned with."""
-    splats, how = mip_filtered(tuned.splats, train_cameras)
-    return Candidate(
-        method="mip_tuned",
-        label=METHODS["mip_tuned"],
-        splats=splats,
-        settings=how,
-        iterations=tuned.iterations,
-        seconds=tuned.seconds,
-    )
+    found = mip_tuned_splats_candidate(tuned.splats, train_cameras)
+    return replace(found, iterations=tuned.iterations, seconds=tuned.seconds)
+
+
+def mip_tuned_splats_candidate(splats: Splats, train_cameras: Cameras) -> Candidate:
+    """The same of stored splats; their iterations serve all scales, and count for none."""
+    filtered, how = mip_filtered(splats, train_cameras)
+    return Candidate(method="mip_tuned", label=METHODS["mip_tuned"], splats=filtered, settings=how)
 
 
 def retrain(

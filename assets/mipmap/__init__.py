@@ -1,0 +1,1 @@
+"""The stages of the multi-scale study: splats that look right at every scale."""

@@ -1,0 +1,138 @@
+"""What scales start from: bases at two sizes, what they show, and the baseline tuned on them."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+from typing import TYPE_CHECKING
+
+from assets.mipmap.looks import pictures_preview
+from assets.splats.looks import finite, opacity_not_collapsed, training_preview
+from assets.stage import Reads, Work, stage
+from ops.mipmap.settings import ProtocolSettings
+from ops.splats.settings import TrainSettings
+from storage.schemas import SCALED_PICTURES, TRAINING
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ops.capture.model import Views
+
+SIZES = {"zoom_out": "shrink_base_by", "zoom_in": "enlarge_base_by"}
+_SIZES = tuple(SIZES.values())
+_VIEWS = ("views", "extra_every")
+
+
+def views_at_base(work: Work, views: xr.DataTree, direction: str = "") -> Views:
+    """The capture at the size that the base of a direction is trained at."""
+    from assets.bridge.views import StoredViews
+    from ops.mipmap.protocol import base_views
+
+    divisor = getattr(work.also["mipmap"], SIZES[direction or work.variant])
+    return base_views(StoredViews(views), divisor)
+
+
+@stage(
+    topic="mipmap",
+    schema=TRAINING,
+    inputs=("capture/views", "capture/points"),
+    settings=TrainSettings,
+    section="mipmap_base",
+    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=training_preview,
+    checks={"finite": finite, "opacity_not_collapsed": opacity_not_collapsed},
+)
+def base(
+    work: Work, settings: TrainSettings, views: xr.DataTree, points: xr.DataTree
+) -> xr.DataTree:
+    """Splats trained on the photos at another size, which other scales start from.
+
+    Above x1 the base is trained on small photos, so that the photos at their own size are the
+    truth that larger renders are compared with.
+    """
+    from assets.bridge.points import points_from
+    from assets.bridge.splats import training_tree
+    from ops.splats.training import train
+
+    result = train(
+        views_at_base(work, views),
+        points_from(points),
+        settings,
+        device=work.device,
+        checkpoint_path=work.checkpoint,
+        progress=work.progress,
+    )
+    return training_tree(result.splats, settings.mode, result.history)
+
+
+@stage(
+    topic="mipmap",
+    schema=SCALED_PICTURES,
+    also_reads=(Reads(ProtocolSettings, "mipmap", (*_SIZES, *_VIEWS, "train_pictures")),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=pictures_preview,
+)
+def base_renders(
+    work: Work, settings: None, views: xr.DataTree, splats: xr.DataTree
+) -> xr.DataTree:
+    """What the base shows at the size it was trained at, where nothing has degraded.
+
+    At training poses the photos it was trained on, where the settings say so. Held-out photos are
+    never looked at.
+    """
+    from assets.bridge.mipmap import pictures_tree
+    from assets.bridge.splats import splats_from
+    from assets.mipmap.background import background_of
+    from ops.mipmap.protocol import view_roles
+    from ops.mipmap.study import Base, pictures_at_base
+
+    protocol, at_base = work.also["mipmap"], views_at_base(work, views)
+    roles = view_roles(at_base.splits, protocol)
+    pictures = pictures_at_base(
+        Base(splats=splats_from(splats), views=at_base, iterations=0),
+        roles,
+        protocol,
+        background=background_of(views),
+        device=work.device,
+        progress=work.progress,
+    )
+    if any(p.is_floating_point() for p in pictures):
+        from ops.mipmap.resample import to_float
+
+        pictures = tuple(to_float(p) for p in pictures)
+    cameras = at_base.cameras[list(roles.pictures)]
+    label = "renders of the base"
+    if protocol.train_pictures == "photos":
+        label += ", photos at training poses"
+    splits = [at_base.splits[i] for i in roles.pictures]
+    return pictures_tree(pictures, cameras, splits, roles.pictures, Fraction(1), label)
+
+
+@stage(
+    topic="mipmap",
+    schema=TRAINING,
+    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=training_preview,
+    checks={"finite": finite},
+)
+def mip_tuned(work: Work, settings: None, views: xr.DataTree, splats: xr.DataTree) -> xr.DataTree:
+    """The base fine-tuned behind Mip-Splatting's two filters: the baseline to beat at all scales.
+
+    Filters put on a model that was trained without them make it darker; this is their fair form.
+    """
+    from assets.bridge.splats import splats_from, training_tree
+    from assets.mipmap.background import background_of
+    from ops.mipmap.baselines import mip_tuned as tune
+
+    result = tune(
+        splats_from(splats),
+        views_at_base(work, views),
+        background=background_of(views),
+        checkpoint_path=work.checkpoint,
+        progress=work.progress,
+    )
+    return training_tree(result.splats, "classic", result.history)

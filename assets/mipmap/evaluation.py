@@ -1,0 +1,143 @@
+"""Every method at every scale, in one table with its curves and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from assets.evaluation.held_out import weights_there
+from assets.mipmap.looks import adapted_beats_base, evaluation_preview
+from assets.stage import Reads, Work, stage
+from ops.evaluation.settings import EvaluationSettings
+from ops.mipmap.settings import ProtocolSettings
+from storage.home import Home
+from storage.schemas import MULTISCALE
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ops.capture.model import Views
+    from ops.mipmap.evaluate import ScaleEvaluation
+
+_PROTOCOL = ("shrink_base_by", "enlarge_base_by", "views", "extra_every")
+FIGURES = "mipmap"
+"""Folder of the figures among a scene's exports."""
+
+
+def figure_files(tree: xr.DataTree, home: Home, scene: str) -> list[Path]:
+    """Where the curves and the strips of pictures are written for people to find."""
+    folder = home.exports / scene / FIGURES
+    return [folder / "curves.png", *(folder / f"{name}.png" for name in tree.attrs["labels"])]
+
+
+@stage(
+    topic="mipmap",
+    schema=MULTISCALE,
+    settings=EvaluationSettings,
+    section="mipmap_evaluation",
+    also_reads=(Reads(ProtocolSettings, "mipmap", _PROTOCOL),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    also_depends_on=weights_there,
+    files=figure_files,
+    preview=evaluation_preview,
+    checks={"adapted_beats_base": adapted_beats_base},
+)
+def evaluation(
+    work: Work, settings: EvaluationSettings, views: xr.DataTree, *others: xr.DataTree
+) -> xr.DataTree:
+    """Adapted splats and what they are compared with at every scale, on held-out views.
+
+    Against photos where the scale does not go beyond them (the built-in scene is rendered), against
+    the pseudo ground truth, and at views whose poses were never adapted on.
+    """
+    from assets.bridge.mipmap import multiscale_tree
+    from ops.mipmap.scales import parse_scale
+
+    given = dict(zip(work.inputs[1:], others, strict=True))
+    names = [key.split("/")[1] for key in given if key.endswith("/adapted")]
+    found = [_scale(work, settings, views, name, given) for name in sorted(names, key=parse_scale)]
+    notes = [f"{e.scale}: {e.pseudo_label}" for e in found if "stand-in" in e.pseudo_label]
+    for note in dict.fromkeys(e.pseudo_label for e in found if "stand-in" in e.pseudo_label):
+        work.note(f"Pseudo ground truth: {note}.")
+    tree = multiscale_tree(found, notes)
+    _draw(found, work.home.exports / work.scene.name / FIGURES)
+    return tree
+
+
+def _scale(
+    work: Work,
+    settings: EvaluationSettings,
+    views: xr.DataTree,
+    name: str,
+    given: Mapping[str, xr.DataTree],
+) -> ScaleEvaluation:
+    from assets.bridge.mipmap import pseudo_from
+    from assets.bridge.splats import splats_from
+    from assets.bridge.trees import group
+    from assets.mipmap.background import background_of
+    from assets.mipmap.bases import views_at_base
+    from ops.mipmap.baselines import (
+        adapted_splats_candidate,
+        closed_form_candidates,
+        mip_tuned_splats_candidate,
+    )
+    from ops.mipmap.evaluate import evaluate_scale
+    from ops.mipmap.protocol import view_roles
+
+    pseudo, adapted = given[f"mipmap/{name}/pseudo"], given[f"mipmap/{name}/adapted"]
+    direction = "zoom_in" if pseudo_from(pseudo).scale > 1 else "zoom_out"
+    base = given.get(f"mipmap/{direction}/base", given.get("splats/trained"))
+    tuned = given[f"mipmap/{direction}/mip_tuned"]
+    assert base is not None
+    at_base = views_at_base(work, views, direction)
+    roles = view_roles(at_base.splits, work.also["mipmap"])
+    cameras = at_base.cameras[list(roles.train)]
+    found = pseudo_from(pseudo)
+    candidates = [
+        *closed_form_candidates(splats_from(base), cameras, found.scale),
+        mip_tuned_splats_candidate(splats_from(tuned), cameras),
+        adapted_splats_candidate(splats_from(adapted), int(adapted.attrs["iterations"])),
+    ]
+    return evaluate_scale(
+        candidates,
+        found,
+        roles,
+        _truth(work, views, name, given),
+        base_iterations=int(group(base, "history")["iteration"].values.max()),
+        settings=settings,
+        background=background_of(views),
+        device=work.device,
+        progress=work.progress,
+    )
+
+
+def _truth(
+    work: Work, views: xr.DataTree, name: str, given: Mapping[str, xr.DataTree]
+) -> Views | None:
+    """What renders of a scale are compared with; None beyond what the photos show."""
+    from assets.bridge.mipmap import PictureViews
+    from assets.bridge.views import StoredViews
+    from ops.mipmap.protocol import base_divisor, true_views
+    from ops.mipmap.scales import parse_scale
+
+    stored, scale = StoredViews(views), parse_scale(name)
+    divisor = base_divisor(scale, work.also["mipmap"])
+    rendered = given.get(f"mipmap/{name}/truth")
+    if rendered is not None:
+        return PictureViews(rendered, stored, scale / divisor)
+    return true_views(stored, scale, divisor)
+
+
+def _draw(found: list[ScaleEvaluation], folder: Path) -> None:
+    from assets.previews import save_png
+    from ops.mipmap.figures import curves, strip
+    from ops.mipmap.scales import scale_name
+
+    scores = [s for e in found for s in e.scores]
+    views = "extra" if any(s.views == "extra" for s in scores) else "scored"
+    if any(s.against == "photos" for s in scores):
+        save_png(curves(scores, views=views), folder / "curves.png")
+    for evaluation in found:
+        save_png(strip(evaluation), folder / f"{scale_name(evaluation.scale)}.png")

@@ -1,0 +1,135 @@
+"""One scale: what it should look like, and splats adapted to it; and the prior for all of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from assets.mipmap.bases import views_at_base
+from assets.mipmap.looks import adapted_preview, fewer_when_smaller, pictures_preview, prior_preview
+from assets.splats.looks import finite
+from assets.stage import Reads, Work, stage
+from ops.mipmap.settings import AdaptSettings, PriorSettings, ProtocolSettings, PseudoSettings
+from storage.schemas import ADAPTED, PRIOR, SCALED_PICTURES
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+_SIZES = ("shrink_base_by", "enlarge_base_by")
+
+
+@stage(
+    topic="mipmap",
+    schema=PRIOR,
+    inputs=("capture/views",),
+    settings=PriorSettings,
+    section="mipmap_prior",
+    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=prior_preview,
+)
+def prior(work: Work, settings: PriorSettings, views: xr.DataTree) -> xr.DataTree:
+    """Where detail above the base scale comes from, measured on the held-out photos.
+
+    By default a small network trained on the scene's own photos, shrunk and back; it says what it
+    is wherever its numbers stand.
+    """
+    from assets.bridge.mipmap import prior_tree
+    from assets.mipmap.background import background_of
+    from ops.capture.model import indices_of
+    from ops.mipmap.prior.dispatch import make_prior, prior_arrays, prior_quality
+
+    at_base, behind = views_at_base(work, views, "zoom_in"), background_of(views)
+    found = make_prior(
+        at_base,
+        indices_of(at_base.splits, "train"),
+        settings,
+        background=behind,
+        device=work.device,
+        progress=work.progress,
+    )
+    held_out = indices_of(at_base.splits, "test")
+    quality = prior_quality(found, at_base, held_out, background=behind)
+    if settings.kind != "pretrained":
+        work.note(f"Super-resolution: {found.label}.")
+    return prior_tree(prior_arrays(found), found.label, quality)
+
+
+@stage(
+    topic="mipmap",
+    schema=SCALED_PICTURES,
+    settings=PseudoSettings,
+    section="mipmap_pseudo",
+    also_reads=(
+        Reads(PriorSettings, "mipmap_prior", ("kind", "repository", "revision", "files", "sha256")),
+    ),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=pictures_preview,
+)
+def pseudo(
+    work: Work, settings: PseudoSettings, renders: xr.DataTree, *prior: xr.DataTree
+) -> xr.DataTree:
+    """What the scale should look like: the base's own renders, shrunk or enlarged."""
+    from assets.bridge.mipmap import pictures_from, pictures_tree, prior_arrays_from
+    from assets.bridge.trees import group
+    from ops.mipmap.prior.dispatch import prior_from
+    from ops.mipmap.pseudo import pseudo_truth
+    from ops.mipmap.scales import parse_scale
+
+    images, cameras = pictures_from(renders)
+    upscaler = None
+    if prior:
+        arrays = prior_arrays_from(prior[0])
+        upscaler = prior_from(work.also["mipmap_prior"], arrays, device=work.device)
+    scale = parse_scale(work.variant)
+    found = pseudo_truth(images, cameras, scale, settings, upscaler, work.progress)
+    if prior and "stand-in" in found.label:
+        work.note(f"Pseudo ground truth: {found.label}.")
+    indices = group(renders, "pictures")["view_index"].values.tolist()
+    splits = group(renders, "cameras")["splits"].values.tolist()
+    return pictures_tree(found.colors, found.cameras, splits, indices, scale, found.label)
+
+
+@stage(
+    topic="mipmap",
+    schema=ADAPTED,
+    settings=AdaptSettings,
+    section="mipmap_adapt",
+    also_reads=(Reads(ProtocolSettings, "mipmap", (*_SIZES, "views", "extra_every")),),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    preview=adapted_preview,
+    checks={"finite": finite, "fewer_when_smaller": fewer_when_smaller},
+)
+def adapted(
+    work: Work,
+    settings: AdaptSettings,
+    views: xr.DataTree,
+    splats: xr.DataTree,
+    pseudo: xr.DataTree,
+) -> xr.DataTree:
+    """A copy of the base, adapted to this scale alone; never to be shown at another.
+
+    At most 1,000 steps against the pseudo ground truth, with density control to the end. The base
+    stays as it is. Interrupted work goes on from its last checkpoint.
+    """
+    from assets.bridge.mipmap import adapted_tree, pseudo_from
+    from assets.bridge.splats import splats_from
+    from assets.mipmap.background import background_of
+    from ops.mipmap.protocol import view_roles
+    from ops.mipmap.study import Base, adapt_to_scale
+
+    truth = pseudo_from(pseudo)
+    at_base = views_at_base(work, views, "zoom_in" if truth.scale > 1 else "zoom_out")
+    result = adapt_to_scale(
+        Base(splats=splats_from(splats), views=at_base, iterations=0),
+        truth,
+        view_roles(at_base.splits, work.also["mipmap"]),
+        settings,
+        background=background_of(views),
+        device=work.device,
+        checkpoint_path=work.checkpoint,
+        progress=work.progress,
+    )
+    return adapted_tree(result, truth.scale, truth.label)
