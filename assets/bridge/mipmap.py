@@ -217,6 +217,12 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
     return xr.Dataset(columns)
 
 
+def ablations_tree(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> xr.DataTree:
+    """Rows of ablations in the form of schema ABLATIONS; None becomes NaN."""
+    plain = [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
+    return xr.DataTree(_table(plain).assign_attrs(labels=dict(labels)))
+
+
 def multiscale_from(tree: xr.DataTree) -> list[ScaleEvaluation]:
     """The evaluations of all scales, smallest first, without the times that they took."""
     scores = [ScaleScore(**row) for row in score_rows(tree)]
@@ -248,6 +254,11 @@ def score_rows(tree: xr.DataTree) -> list[dict[str, Any]]:
 def model_rows(tree: xr.DataTree) -> list[dict[str, Any]]:
     """The table of models as rows."""
     return _rows(group(tree, "models"))
+
+
+def table_rows(tree: xr.DataTree) -> list[dict[str, Any]]:
+    """The rows of a tree that is one table."""
+    return _rows(group(tree))
 
 
 def _rows(table: xr.Dataset) -> list[dict[str, Any]]:

@@ -104,7 +104,7 @@ def _scale(
         candidates,
         found,
         roles,
-        _truth(work, views, name, given),
+        truth_of(work, views, name, given),
         base_iterations=int(group(base, "history")["iteration"].values.max()),
         settings=settings,
         background=background_of(views),
@@ -113,7 +113,7 @@ def _scale(
     )
 
 
-def _truth(
+def truth_of(
     work: Work, views: xr.DataTree, name: str, given: Mapping[str, xr.DataTree]
 ) -> Views | None:
     """What renders of a scale are compared with; None beyond what the photos show."""

@@ -102,6 +102,22 @@ def evaluation_preview(tree: xr.DataTree, scene: str) -> Preview:
     return Preview(texts, numbers, tables)
 
 
+def ablations_preview(tree: xr.DataTree, scene: str) -> Preview:
+    """The bars and the table."""
+    from assets.bridge.mipmap import table_rows
+    from assets.previews import inline_image
+    from ops.mipmap.figures import ablation_bars
+
+    rows = table_rows(tree)
+    texts = {}
+    for views in dict.fromkeys(r["views"] for r in rows):
+        if any(r["psnr"] == r["psnr"] for r in rows if r["views"] == views):
+            texts[f"ablations of {scene}, {views} views"] = inline_image(
+                ablation_bars(rows, views=views), "what each change gains", 1100
+            )
+    return Preview(texts, {"rows": len(rows)}, {"ablations": rows})
+
+
 def psnr_table(rows: list[dict[str, Any]], views: str = "scored") -> list[dict[str, Any]]:
     """Methods down, scales across: PSNR against photos."""
     mine = [r for r in rows if (r["metric"], r["views"], r["against"]) == ("psnr", views, "photos")]

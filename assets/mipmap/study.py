@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import cache
 
-from assets.mipmap import bases, evaluation, scales, truth
+from assets.mipmap import ablations, bases, evaluation, scales, truth
+from assets.mipmap.ablations import AblationSettings
 from assets.scenes import Scene
 from assets.settings import Section
 from assets.stage import Stage
@@ -15,7 +16,11 @@ from ops.mipmap.settings import ProtocolSettings
 
 PROTOCOL, PSEUDO, ADAPT = "mipmap", "mipmap_pseudo", "mipmap_adapt"
 """Sections of a scene's file. The last two may have a table per scale: ``[mipmap_adapt.x4]``."""
-SECTIONS = (PROTOCOL, "mipmap_base", "mipmap_prior", PSEUDO, ADAPT, "mipmap_evaluation")
+ABLATIONS = "mipmap_ablations"
+SECTIONS = (
+    *(PROTOCOL, "mipmap_base", "mipmap_prior", PSEUDO, ADAPT),
+    *("mipmap_evaluation", ABLATIONS),
+)
 
 
 def stages_of_study(scene: Scene) -> list[Stage]:
@@ -35,7 +40,26 @@ def stages_of_study(scene: Scene) -> list[Stage]:
     beyond: tuple[str, ...] = ()
     if scene.source.kind == "demo":  # which can be rendered larger than its photos are
         beyond = tuple(n for n in chosen if parse_scale(n) > settings.enlarge_base_by)
-    return list(_stages(chosen, settings.shrink_base_by != 1, beyond))
+    own_base = settings.shrink_base_by != 1
+    return [*_stages(chosen, own_base, beyond), *_ablations(scene, chosen, own_base, beyond)]
+
+
+def _ablations(
+    scene: Scene, names: tuple[str, ...], own_base: bool, beyond: tuple[str, ...]
+) -> list[Stage]:
+    """The table of ablations, at some of the scales; its own topic, because it takes long."""
+    settings: AblationSettings = scene.settings(AblationSettings, ABLATIONS)
+    chosen = [scale_name(s) for s in sorted_scales(settings.scales)]
+    inputs = ["capture/views"]
+    for name in chosen:
+        if name not in names:
+            place = Section(ABLATIONS, scene.file).place("scales")
+            raise InputError(f"{place}: no such scale: {name}; there are {', '.join(names)}")
+        zoom_in = parse_scale(name) > 1
+        inputs.append(_base("zoom_in" if zoom_in else "zoom_out", own_base))
+        inputs += ["mipmap/prior"] if zoom_in else []
+        inputs += [f"mipmap/{name}/truth"] if name in beyond else []
+    return [replace(ablations.table, inputs=tuple(dict.fromkeys(inputs)))]
 
 
 @cache

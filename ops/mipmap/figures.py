@@ -15,7 +15,7 @@ from torch import Tensor
 from ops.errors import InputError
 from ops.mipmap.baselines import METHODS
 from ops.mipmap.evaluate import ScaleEvaluation, ScaleScore
-from ops.mipmap.scales import scale_title
+from ops.mipmap.scales import parse_scale, scale_title
 
 Bytes = NDArray[np.uint8]
 _COLOURS = {
@@ -41,7 +41,7 @@ def curves(
         scores: Of all scales.
         metric: Full name.
         views: ``scored`` or ``extra``; the title says what they are to the adaptation.
-        dpi: Pixels per inch of a figure of 8 x 4.5 inches.
+        dpi: Pixels per inch of a figure of 8 x 5.2 inches.
 
     Returns:
         [H, W, 3] uint8.
@@ -54,7 +54,7 @@ def curves(
         raise InputError(
             f"mipmap: expected scores {metric!r} against photos of {views!r} views, found none"
         )
-    figure = Figure(figsize=(8, 4.5), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(8, 5.2), dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
     for method in METHODS:
         mine = sorted((s for s in rows if s.method == method), key=lambda s: s.factor)
@@ -79,7 +79,46 @@ def curves(
     )
     axes.set_title(f"Against photos; views: {rows[0].standing}", fontsize=10)
     axes.grid(alpha=0.25)
-    axes.legend(fontsize=7, loc="center left", bbox_to_anchor=(1, 0.5))
+    figure.legend(fontsize=7, loc="outside lower center", ncols=2, frameon=False)
+    return _drawn(figure)
+
+
+def ablation_bars(
+    rows: Sequence[Mapping[str, Any]], *, views: str = "extra", dpi: int = 110
+) -> Bytes:
+    """What each change of the settings gains or loses, a panel per scale.
+
+    Args:
+        rows: Of the table of ablations: scale, name, question, views, psnr; the first name of a
+            scale is the settings as they are.
+        views: ``scored`` or ``extra``.
+        dpi: Pixels per inch.
+
+    Returns:
+        [H, W, 3] uint8.
+
+    Raises:
+        InputError: There is no such row with a number against photos.
+    """
+    mine = [r for r in rows if r["views"] == views and np.isfinite(r["psnr"])]
+    if not mine:
+        raise InputError(f"mipmap: expected ablations scored at {views!r} views, found none")
+    scales = list(dict.fromkeys(r["scale"] for r in mine))
+    count = max(sum(r["scale"] == s for r in mine) for s in scales)
+    figure = Figure(figsize=(4.6 * len(scales), 0.9 + 0.24 * count), dpi=dpi, layout="constrained")
+    for axes, scale in zip(figure.subplots(1, len(scales), squeeze=False)[0], scales, strict=True):
+        shown = [r for r in mine if r["scale"] == scale]
+        gains = [r["psnr"] - shown[0]["psnr"] for r in shown]
+        colours = ["#7f7f7f" if g == 0 else "#2ca02c" if g > 0 else "#d62728" for g in gains]
+        axes.barh([r["name"] for r in shown], gains, color=colours, height=0.7)
+        axes.invert_yaxis()
+        axes.axvline(0, color="#3b4252", lw=0.8)
+        axes.tick_params(labelsize=7)
+        axes.set_title(
+            f"{scale_title(parse_scale(scale))}   {shown[0]['psnr']:.2f} dB as set", fontsize=9
+        )
+        axes.set_xlabel(f"PSNR against photos over that, dB ({views} views)", fontsize=8)
+        axes.grid(axis="x", alpha=0.25)
     return _drawn(figure)
 
 

@@ -8,7 +8,7 @@ from storage.schemas.cameras import CAMERAS
 from storage.schemas.capture import CAPTURE
 from storage.schemas.evaluation import EVALUATION
 from storage.schemas.images import IMAGES, PICTURE
-from storage.schemas.mipmap import ADAPTED, MULTISCALE, PRIOR, SCALED_PICTURES
+from storage.schemas.mipmap import ABLATIONS, ADAPTED, MULTISCALE, PRIOR, SCALED_PICTURES
 from storage.schemas.points import POINTS
 from storage.schemas.renders import RENDERS
 from storage.schemas.splats import SPLATS
@@ -17,6 +17,7 @@ from storage.schemas.tables import FILES, HISTORY, METRICS, table
 from storage.schemas.training import TRAINING
 
 __all__ = [
+    "ABLATIONS",
     "ADAPTED",
     "CAMERAS",
     "CAPTURE",

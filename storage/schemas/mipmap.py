@@ -144,3 +144,18 @@ MULTISCALE = register(
         ),
     )
 )
+
+ABLATIONS = table(
+    "scale_ablations",
+    1,
+    column("scale", "str", meaning="x1_4, x4, ..."),
+    column("name", "str", meaning="What differs from the settings: loss=l1. The first is as set."),
+    column("question", "str", meaning="What the row belongs to: loss."),
+    column("views", "str", meaning="scored, or extra: held out and never adapted on."),
+    column("psnr", "float64", "dB", "Mean against photos; NaN where there are none."),
+    column("ssim", "float64", "1", "Mean against photos; NaN where there are none."),
+    column("psnr_base", "float64", "dB", "The base as it is, at the same views."),
+    column("gaussians", "int64", "1", "Number of Gaussians.", values=(0, None)),
+    column("iterations", "int64", "1", "Steps of adaptation.", values=(0, None)),
+    attrs=(Attribute("labels", dict, "How the pseudo ground truth was made, by scale."),),
+)

@@ -1,0 +1,171 @@
+"""The ablations of the study: one change of the settings at a time."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from assets.mipmap.looks import ablations_preview
+from assets.stage import Reads, Work, stage
+from ops.mipmap.settings import AdaptSettings, PriorSettings, ProtocolSettings, PseudoSettings
+from storage.home import Home
+from storage.schemas import ABLATIONS
+
+if TYPE_CHECKING:
+    import xarray as xr
+
+    from ops.mipmap.ablate import Variation
+
+_PROTOCOL = ("shrink_base_by", "enlarge_base_by", "views", "train_pictures", "extra_every")
+
+
+@dataclass(frozen=True, kw_only=True)
+class AblationSettings:
+    """Where settings are varied. What they are varied around stands in ``[mipmap_adapt]``,
+    ``[mipmap_pseudo]`` and ``[mipmap]``."""
+
+    scales: tuple[str, ...] = ("x1_4", "x4")
+    """At which scales of the study; each takes about 20 adaptations."""
+
+
+def figure_file(tree: xr.DataTree, home: Home, scene: str) -> list[Path]:
+    """Where the figure is written for people to find."""
+    return [home.exports / scene / "mipmap" / "ablations.png"]
+
+
+@stage(
+    topic="mipmap_ablations",
+    schema=ABLATIONS,
+    settings=AblationSettings,
+    section="mipmap_ablations",
+    also_reads=(
+        Reads(ProtocolSettings, "mipmap", _PROTOCOL),
+        Reads(PseudoSettings, "mipmap_pseudo", ("shrink", "quantise")),
+        Reads(AdaptSettings, "mipmap_adapt", tuple(AdaptSettings.__dataclass_fields__)),
+        Reads(PriorSettings, "mipmap_prior", ("kind", "repository", "revision", "files", "sha256")),
+    ),
+    kinds=frozenset({"pytorch"}),
+    heavy=True,
+    files=figure_file,
+    preview=ablations_preview,
+)
+def table(
+    work: Work, settings: AblationSettings, views: xr.DataTree, *others: xr.DataTree
+) -> xr.DataTree:
+    """What iterations, loss, views, pruning, reset, position rate, start and filter each bring.
+
+    Every row is an adaptation of its own. Interrupted work goes on after the last finished row.
+    """
+    from assets.bridge.mipmap import ablations_tree
+    from assets.previews import save_png
+    from ops.mipmap.ablate import ablations
+    from ops.mipmap.figures import ablation_bars
+
+    given = dict(zip(work.inputs[1:], others, strict=True))
+    around = (
+        ProtocolSettings(**work.also["mipmap"].values()),
+        PseudoSettings(**work.also["mipmap_pseudo"].values()),
+        AdaptSettings(**work.also["mipmap_adapt"].values()),
+    )
+    found = _Rows(work.checkpoint)
+    variations = ablations(*around)
+    total = len(variations) * len(settings.scales)
+    for name in settings.scales:
+        for variation in variations:
+            work.progress(len(found.done), total, "ablations")
+            if (name, variation.name) not in found.done:
+                found.add(name, variation.name, *_row(work, views, given, name, variation))
+    work.progress(total, total, "ablations")
+    tree = ablations_tree(found.rows, found.labels)
+    kinds = {r["views"] for r in found.rows}
+    if any(r["psnr"] is not None for r in found.rows):
+        pixels = ablation_bars(_plain(found.rows), views="extra" if "extra" in kinds else "scored")
+        save_png(pixels, work.home.exports / work.scene.name / "mipmap" / "ablations.png")
+    return tree
+
+
+def _row(
+    work: Work,
+    views: xr.DataTree,
+    given: Mapping[str, xr.DataTree],
+    name: str,
+    variation: Variation,
+) -> tuple[list[dict[str, Any]], str]:
+    """The rows of one variation at a scale, and how its pseudo ground truth was made."""
+    from assets.bridge.mipmap import prior_arrays_from
+    from assets.bridge.splats import splats_from
+    from assets.mipmap.background import background_of
+    from assets.mipmap.bases import views_at_base
+    from assets.mipmap.evaluation import truth_of
+    from ops.mipmap.prior.dispatch import prior_from
+    from ops.mipmap.scales import parse_scale
+    from ops.mipmap.study import Base, run_scale
+
+    scale = parse_scale(name)
+    direction = "zoom_in" if scale > 1 else "zoom_out"
+    base = given.get(f"mipmap/{direction}/base", given.get("splats/trained"))
+    assert base is not None
+    prior = None
+    if scale > 1:
+        arrays = prior_arrays_from(given["mipmap/prior"])
+        prior = prior_from(work.also["mipmap_prior"], arrays, device=work.device)
+    result, scores = run_scale(
+        Base(splats=splats_from(base), views=views_at_base(work, views, direction), iterations=1),
+        scale,
+        truth_of(work, views, name, given),
+        variation.protocol,
+        variation.pseudo,
+        variation.adapt,
+        prior=prior,
+        background=background_of(views),
+        device=work.device,
+    )
+    rows = [
+        {
+            "scale": name,
+            "name": variation.name,
+            "question": variation.question,
+            "views": kind,
+            "psnr": _number(scores.mean("adapted", views=kind)),
+            "ssim": _number(scores.mean("adapted", views=kind, metric="ssim")),
+            "psnr_base": _number(scores.mean("base", views=kind)),
+            "gaussians": len(result.splats),
+            "iterations": result.iterations,
+        }
+        for kind in dict.fromkeys(s.views for s in scores.scores)
+    ]
+    return rows, scores.pseudo_label
+
+
+def _number(value: float) -> float | None:
+    return value if value == value else None
+
+
+def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    return [{k: float("nan") if v is None else v for k, v in r.items()} for r in rows]
+
+
+class _Rows:
+    """Finished rows, kept in the checkpoint."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self.rows: list[dict[str, Any]] = []
+        self.labels: dict[str, str] = {}
+        if file.is_file():
+            kept = json.loads(file.read_text())
+            self.rows, self.labels = kept["rows"], kept["labels"]
+
+    @property
+    def done(self) -> set[tuple[str, str]]:
+        return {(r["scale"], r["name"]) for r in self.rows}
+
+    def add(self, scale: str, name: str, rows: list[dict[str, Any]], label: str) -> None:
+        self.rows += rows
+        self.labels.setdefault(scale, label)
+        new = self._file.with_suffix(".new")
+        new.write_text(json.dumps({"rows": self.rows, "labels": self.labels}))
+        new.replace(self._file)
