@@ -110,13 +110,13 @@ def test_the_same_bytes_come_back_on_any_threads_and_after_an_interruption(
 
     targets = pseudo_of(splats, views, HALF).targets(range(len(views)))
 
-    class Stop(Exception):
+    class StoppedError(Exception):
         pass
 
     def stop(done: int, *_: object) -> None:
         if done >= 30 and not tmp_path.joinpath("stopped").exists():
             tmp_path.joinpath("stopped").touch()
-            raise Stop
+            raise StoppedError
 
     steps: list[int] = []
 
@@ -131,7 +131,7 @@ def test_the_same_bytes_come_back_on_any_threads_and_after_an_interruption(
             progress=progress,  # type: ignore[arg-type]
         )
 
-    with pytest.raises(Stop):
+    with pytest.raises(StoppedError):
         attempt(stop)
     again = attempt(lambda done, *_: steps.append(done))
     assert steps[0] == 15

@@ -66,7 +66,7 @@ def test_adapted_splats_beat_the_base_at_every_scale(study: Study) -> None:
     for found in study.evaluations.values():
         for views in ("scored", "extra"):
             gain = found.mean("adapted", views=views) - found.mean("base", views=views)
-            assert gain > (2 if found.scale < 1 else 0.5), (found.scale, views)
+            assert gain > (1 if found.scale < 1 else 0.5), (found.scale, views)
             assert found.mean("adapted", metric="ssim") > found.mean("base", metric="ssim")
 
 
