@@ -41,7 +41,7 @@ def curves(
         scores: Of all scales.
         metric: Full name.
         views: ``scored`` or ``extra``; the title says what they are to the adaptation.
-        dpi: Pixels per inch of a figure of 8 x 5.2 inches.
+        dpi: Pixels per inch of a figure of 8 x 6 inches.
 
     Returns:
         [H, W, 3] uint8.
@@ -54,7 +54,7 @@ def curves(
         raise InputError(
             f"mipmap: expected scores {metric!r} against photos of {views!r} views, found none"
         )
-    figure = Figure(figsize=(8, 5.2), dpi=dpi, layout="constrained")
+    figure = Figure(figsize=(8, 6), dpi=dpi, layout="constrained")
     axes = figure.add_subplot()
     for method in METHODS:
         mine = sorted((s for s in rows if s.method == method), key=lambda s: s.factor)
@@ -79,7 +79,7 @@ def curves(
     )
     axes.set_title(f"Against photos; views: {rows[0].standing}", fontsize=10)
     axes.grid(alpha=0.25)
-    figure.legend(fontsize=7, loc="outside lower center", ncols=2, frameon=False)
+    figure.legend(fontsize=8, loc="outside lower center", ncols=2, frameon=False)
     return _drawn(figure)
 
 

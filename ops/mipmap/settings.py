@@ -297,9 +297,9 @@ _PSEUDO: dict[str, dict[str, Any]] = {
     "paper": {"shrink": "bilinear"},
 }
 _ADAPTATIONS: dict[str, dict[str, Any]] = {
-    # A short run: larger steps that fall off.
+    # Small scenes: larger steps that fall off.
     "preview": {
-        "iterations": 300,
+        "iterations": 800,
         "means_lr": 4e-4,
         "scales_lr": 2e-2,
         "quats_lr": 4e-3,

@@ -61,8 +61,9 @@ class NetworkPrior:
 
     def __call__(self, image: Tensor, factor: int) -> Tensor:
         """See :class:`~ops.mipmap.prior.interface.Upscaler`."""
-        network = _Network(self.channels, self.blocks)
-        network.load_state_dict(self.weights)
+        with torch.device("meta"):  # no random weights, which would move the caller's generator
+            network = _Network(self.channels, self.blocks)
+        network.load_state_dict(self.weights, assign=True)
         while factor > 1:
             height, width = image.shape[:2]
             blurred = bicubic(image, FACTOR * width, FACTOR * height)

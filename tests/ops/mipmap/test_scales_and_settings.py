@@ -1,0 +1,154 @@
+from fractions import Fraction
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ops.errors import InputError
+from ops.mipmap.ablate import ablations
+from ops.mipmap.protocol import base_divisor, check_sizes, view_roles
+from ops.mipmap.scales import parse_scale, scale_name, scaled_cameras, scaled_size, sorted_scales
+from ops.mipmap.settings import (
+    AdaptSettings,
+    PriorSettings,
+    ProtocolSettings,
+    PseudoSettings,
+    table_for,
+)
+
+from .conftest import MadeViews, cameras_around
+
+
+@given(st.integers(1, 64), st.integers(1, 64))
+def test_a_scale_is_read_back_from_its_name(up: int, down: int) -> None:
+    scale = Fraction(up, down)
+    assert parse_scale(scale_name(scale)) == scale
+
+
+@pytest.mark.parametrize("name", ["", "x0", "x1_0", "4x", "x-2", "x100", "x1_65", "half"])
+def test_what_is_no_scale_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match="a scale should be written like"):
+        parse_scale(name)
+
+
+def test_scales_are_sorted_and_must_differ() -> None:
+    assert sorted_scales(["x4", "x1/8"]) == (Fraction(1, 8), Fraction(4))
+    with pytest.raises(InputError, match="twice: x1_2"):
+        sorted_scales(["x1_2", "x2_4"])
+
+
+@given(st.integers(1, 5000), st.integers(1, 5000), st.fractions(Fraction(1, 64), 64))
+def test_sizes_are_rounded_exactly(width: int, height: int, scale: Fraction) -> None:
+    for size, old in zip(scaled_size(width, height, scale), (width, height), strict=True):
+        assert size == 1 or abs(size - old * scale) <= Fraction(1, 2)
+
+
+@given(st.integers(3, 900), st.integers(3, 900), st.sampled_from(["x1_8", "x1_3", "x2", "x7_5"]))
+def test_fields_of_view_stay(width: int, height: int, name: str) -> None:
+    cameras = cameras_around(2, width, height).to(dtype=torch.float64)
+    scaled = scaled_cameras(cameras, parse_scale(name))
+    assert torch.equal(scaled.viewmats, cameras.viewmats)
+    for axis, old, new in ((0, width, scaled.widths[0]), (1, height, scaled.heights[0])):
+        before, after = cameras.Ks[0, axis] / old, scaled.Ks[0, axis] / new
+        torch.testing.assert_close(after, before, rtol=1e-14, atol=0)
+
+
+def test_one_scales_own_settings_reach_no_other() -> None:
+    common, own = {"iterations": 700}, {"x1/4": {"loss": "l1"}, "x4": {"iterations": 50}}
+    tables = {s: table_for(s, common, own) for s in ("x1_4", "x4", "x2")}
+    found = {s: AdaptSettings.from_preset("preview", **t) for s, t in tables.items()}
+    assert (found["x1_4"].loss, found["x1_4"].iterations) == ("l1", 700)
+    assert (found["x4"].loss, found["x4"].iterations) == ("l2", 50)
+    assert found["x2"] == AdaptSettings.from_preset("preview", iterations=700)
+
+
+def test_the_paper_preset_is_the_released_code() -> None:
+    adapt, pseudo = AdaptSettings.from_preset("paper"), PseudoSettings.from_preset("paper")
+    protocol = ProtocolSettings.from_preset("paper")
+    assert (adapt.iterations, adapt.loss, adapt.means_lr, adapt.start) == (1000, "l2", 0.0, "base")
+    assert (adapt.reset, adapt.prune_opacity, adapt.control_every) == ("white", 0.005, 100)
+    assert (adapt.densify, adapt.densify_gradient) == ("always", 2e-4)
+    assert pseudo.shrink == "bilinear"
+    assert (protocol.views, protocol.train_pictures) == ("test", "renders")
+    assert (protocol.shrink_base_by, protocol.enlarge_base_by) == (1, 8)
+
+
+@pytest.mark.parametrize(
+    ("kind", "values", "message"),
+    [
+        (AdaptSettings, {"iterations": 0}, "iterations should be at least 1"),
+        (AdaptSettings, {"loss": "l3"}, "loss should be one of l2, l1, l1_ssim"),
+        (AdaptSettings, {"prune_opacity": 0.7}, "prune_opacity should lie between"),
+        (AdaptSettings, {"means_lr": float("nan")}, "means_lr should be at least 0"),
+        (AdaptSettings, {"steps": 3}, "no setting is called steps"),
+        (ProtocolSettings, {"scales": ()}, "at least one scale"),
+        (ProtocolSettings, {"extra_every": 1}, "leaves no held-out view"),
+        (PseudoSettings, {"shrink": "lanczos"}, "shrink should be one of area, bilinear"),
+        (PriorSettings, {"kind": "pretrained"}, "need files and the sha256 of each"),
+        (
+            PriorSettings,
+            {"kind": "pretrained", "files": ("a",), "sha256": ("ab",)},
+            "64 hexadecimal digits",
+        ),
+        (
+            PriorSettings,
+            {
+                "kind": "pretrained",
+                "repository": "a/b",
+                "revision": "main",
+                "files": ("a",),
+                "sha256": ("0" * 64,),
+            },
+            "40 digits of a commit",
+        ),
+    ],
+)
+def test_settings_that_make_no_sense_are_refused(kind: type, values: dict, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        kind.from_preset("standard", **values)
+    with pytest.raises(InputError, match="preset should be one of"):
+        kind.from_preset("quick")
+
+
+def test_extra_views_are_never_adapted_on(views: MadeViews) -> None:
+    for which in ("test", "train", "both"):
+        roles = view_roles(views.splits, ProtocolSettings(views=which, extra_every=2))
+        assert roles.extra == (3, 9)
+        assert roles.scored == (0, 6)
+        assert not set(roles.extra) & set(roles.adapted)
+        assert roles.transductive == (which != "train")
+        assert set(roles.pictures) == {*roles.adapted, 0, 3, 6, 9}
+    with pytest.raises(InputError, match="expected training and held-out views"):
+        view_roles(("train",) * 4, ProtocolSettings())
+
+
+def test_scales_without_pixels_are_refused(views: MadeViews) -> None:
+    settings = ProtocolSettings(enlarge_base_by=2)
+    assert base_divisor(Fraction(2), settings) == 2
+    assert base_divisor(Fraction(1, 2), settings) == 1
+    check_sizes(views, settings, (Fraction(1, 8), Fraction(2)))
+    with pytest.raises(InputError, match="leave the scale"):
+        check_sizes(views, ProtocolSettings(), (Fraction(2),))
+
+
+def test_ablations_change_one_thing_each() -> None:
+    whole = (ProtocolSettings(), PseudoSettings(), AdaptSettings.from_preset("preview"))
+    found = ablations(*whole)
+    assert len({v.name for v in found}) == len(found)
+    questions = {v.question for v in found[1:]}
+    assert questions >= {
+        "iterations", "loss", "views", "prune", "reset", "means_lr", "shrink",
+    }  # fmt: skip
+    assert {v.adapt.iterations for v in found if v.question == "iterations"} == {
+        100, 250, 500, 1000,
+    }  # fmt: skip
+    for variation in found[1:]:
+        parts = (variation.protocol, variation.pseudo, variation.adapt)
+        changed = [
+            name
+            for part, old in zip(parts, whole, strict=True)
+            for name, value in vars(part).items()
+            if value != getattr(old, name)
+        ]
+        assert changed == [variation.question]
