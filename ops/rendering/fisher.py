@@ -130,6 +130,7 @@ def fisher_information(
             views.degree,
             views.backgrounds[c],
             features_reach_shapes=fisher.features_reach_shapes,
+            one_channel=False,
             blocks=fisher.blocks,
         )
         found.append(_fisher(diagonal, blocks, estimated=False))

@@ -1,13 +1,20 @@
-"""What the Fisher information of every Gaussian needs to know of the pixels, in one pass.
+"""What the diagonal of J^T J needs to know of the pixels, in one pass.
 
 With y_c a channel of a pixel, w = alpha T the weight of a Gaussian there and s_c = dy_c / dalpha,
 
     dy_c/dtheta = s_c dalpha/dtheta + w dcolor_c/dtheta,
-    dalpha/dtheta = alpha (a_1 + a_u u + a_y dy + a_uu u^2 + a_uy u dy + a_yy dy^2),
+    dalpha/dtheta = alpha P,  P = a_1 + a_u u + a_y dy + a_uu u^2 + a_uy u dy + a_yy dy^2,
 
-where the six numbers a depend on the Gaussian and the view only. So sums over pixels of
-(sum_c s_c^2) alpha^2 times the monomials up to degree 4, of s_c alpha w times those up to degree 2,
-and of w^2 hold everything that J^T J of one Gaussian consists of: a Gaussian enters a pixel once.
+where the six numbers a depend on the Gaussian and the view only. A Gaussian enters a pixel once, so
+sums over pixels hold its whole diagonal. With s^2 = sum_c (alpha s_c)^2:
+
+- opacity, log-scales and quats have no part in u and dy alone and none in the colour: sums of s^2
+  times 1, the three squares and the five monomials of degree 4 are enough;
+- colours and features need the sum of w^2;
+- a coordinate of the mean has all parts. Its own polynomial P and what it does to the colour are
+  evaluated at every pixel, and sum_c (alpha s_c P + w dcolor_c)^2 less w^2 sum_c dcolor_c^2 is
+  summed. That takes fewer sums than the 30 that hold all products of the parts, and less room.
+
 s_c = T color_c - B_c / (1 - alpha) with B_c what is behind the Gaussian in the pixel; B starts as
 the whole pixel and has every Gaussian's part taken off in turn, as in the backward pass.
 """
@@ -47,15 +54,16 @@ from ops.rendering.cpu.tiles import (
 
 _f = np.float32
 
-# Columns of a row: 15 moments of the alpha part, by powers of u and dy; the sum of squared weights;
-# and for red, green and blue the 6 moments of the mixed part.
-POWERS = (
-    *((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)),
-    *((4, 0), (3, 1), (2, 2), (1, 3), (0, 4)),
-)
-WEIGHTS = 15
-MIXED = 16  # from here on, 6 for each colour
-COLUMNS = 48
+# Columns of a row of sums: of s^2 times 1, u^2, u dy, dy^2, u^4, u^3 dy, u^2 dy^2, u dy^3, dy^4; of
+# squared weights; and one for each coordinate of the mean.
+S, S_UU, S_UY, S_YY, S_40, S_31, S_22, S_13, S_04, WW, BY_MEAN = range(11)
+COLUMNS = 16
+
+# Columns of how the three coordinates of a mean move alpha and colour: for each the six numbers a;
+# then for each twice the change of red, green and blue. Two cache lines.
+POLYNOMIAL = 6
+COLORS = 3 * POLYNOMIAL
+MOVES = 32
 
 
 def workspace_size(n_extras: int) -> int:
@@ -132,9 +140,55 @@ def look_through(
     return (red, green, blue), squares
 
 
+@helper
+def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
+    """The nine sums of a row that begin it, with those of a block added."""
+    m00, m20, m11, m02, m40, m31, m22, m13, m04 = sums
+    uu, uy, yy = u * u, u * y, y * y
+    suu, syy = s * uu, s * yy
+    return (
+        m00 + s,
+        m20 + suu,
+        fma(s, uy, m11),
+        m02 + syy,
+        fma(suu, uu, m40),
+        fma(suu, uy, m31),
+        fma(suu, yy, m22),
+        fma(syy, uy, m13),
+        fma(syy, yy, m04),
+    )
+
+
+@helper
+def mean_sum(
+    at: int, k: int, s: Any, weight: Any, through: Any, u: Any, y: Any, moves: Any, total: Any
+) -> Any:
+    """The sum of coordinate k of the mean, with that of a block added; its moves are at ``at``."""
+    red, green, blue = through
+    a = at + POLYNOMIAL * k
+    c = at + COLORS + 3 * k
+    inner = fma(vfill(moves, a + 4), y, fma(vfill(moves, a + 3), u, vfill(moves, a + 1)))
+    outer = fma(fma(vfill(moves, a + 5), y, vfill(moves, a + 2)), y, vfill(moves, a))
+    P = fma(inner, u, outer)
+    color = fma(vfill(moves, c), red, fma(vfill(moves, c + 1), green, vfill(moves, c + 2) * blue))
+    return fma(fma(s, P, weight * color), P, total)
+
+
+@helper
+def mean_sums(
+    at: int, s: Any, weight: Any, through: Any, u: Any, y: Any, moves: Any, sums: Any
+) -> Any:
+    """The sums of the three coordinates of the mean, with those of a block added."""
+    return (
+        mean_sum(at, 0, s, weight, through, u, y, moves, sums[0]),
+        mean_sum(at, 1, s, weight, through, u, y, moves, sums[1]),
+        mean_sum(at, 2, s, weight, through, u, y, moves, sums[2]),
+    )
+
+
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1],"
-    " f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
+    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, b1, f4[:,::1])"
 )
 def raster_fisher(
     part: int,
@@ -148,16 +202,19 @@ def raster_fisher(
     entries: Any,
     masks: Any,
     footprints: Any,
+    moves: Any,
     extras: Any,
     image: Any,
     planes: Any,
     extras_count: bool,
+    one_channel: bool,
     table: Any,
 ) -> None:
-    """Fills the table [records, 48] with a row per intersection.
+    """Fills the table [records, 16] with a row per intersection.
 
-    Takes what :func:`raster_forward` took and gave; ``extras_count`` says whether the channels
-    beside colour are among those that alpha is looked at through.
+    Takes what :func:`raster_forward` took and gave, and ``moves`` [N, 32] of the means.
+    ``extras_count`` says whether the channels beside colour are among those that alpha is looked at
+    through; ``one_channel``, that red, green and blue are added up before anything is squared.
     """
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
@@ -182,59 +239,54 @@ def raster_fisher(
             if at % CHECK_EVERY == 0:  # see the forward pass
                 live &= ~finished
             i = entries[at, 0]
-            row = entries[at, 1] * COLUMNS
             todo = masks[at] & live
             ahead_at = min(at + AHEAD, end - 1)
-            prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
+            ahead = entries[ahead_at, 0]
+            prefetch(footprints, ahead * FOOTPRINT)
+            prefetch(moves, ahead * MOVES)
+            prefetch(moves, ahead * MOVES + LANES)
             prefetch(table, entries[ahead_at, 1] * COLUMNS)
             footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
             rgb = color_of(i, footprints)
-            m00, m10, m01, m20, m11, m02 = zero, zero, zero, zero, zero, zero
-            m30, m21, m12, m03, m40, m31 = zero, zero, zero, zero, zero, zero
-            m22, m13, m04, ww = zero, zero, zero, zero
-            r0, r1, r2, r3, r4, r5 = zero, zero, zero, zero, zero, zero
-            g0, g1, g2, g3, g4, g5 = zero, zero, zero, zero, zero, zero
-            b0, b1, b2, b3, b4, b5 = zero, zero, zero, zero, zero, zero
+            sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+            means = (zero, zero, zero)
+            ww = zero
             while todo != 0:
-                block = lowest_block(todo)
+                block0 = lowest_block(todo)
                 todo &= todo - 1
-                o = block * stride
-                u, y, exponent = exponent_in_block(block, footprint)
-                (full, alpha), _ = opacities(exponent, exponent)
-                going_on, T, weight = blend_again(o, alpha, scratch)
-                if not any_lane(going_on):
-                    finished |= BIT[block]
-                free = both(going_on, ge(MAX_ALPHA, full))
-                (red, green, blue), s = look_through(
-                    o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
+                block1 = lowest_block(todo)
+                todo &= todo - 1
+                o0, o1 = block0 * stride, block1 * stride
+                u0, y0, exponent0 = exponent_in_block(block0, footprint)
+                u1, y1, exponent1 = exponent_in_block(block1, footprint)
+                (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+                going_on0, T0, weight0 = blend_again(o0, alpha0, scratch)
+                going_on1, T1, weight1 = blend_again(o1, alpha1, scratch)
+                if not any_lane(going_on0):
+                    finished |= BIT[block0]
+                if not any_lane(going_on1):
+                    finished |= BIT[block1]
+                free0 = both(going_on0, ge(MAX_ALPHA, full0))
+                free1 = both(going_on1, ge(MAX_ALPHA, full1))
+                through0, s0 = look_through(
+                    o0, free0, alpha0, T0, weight0, rgb, i, extras, n_extras, scratch
                 )
-                uu, uy, yy = u * u, u * y, y * y
-                ww = fma(weight, weight, ww)
-                su, sy, suu, syy = s * u, s * y, s * uu, s * yy
-                m00, m10, m01 = m00 + s, m10 + su, m01 + sy
-                m20, m11, m02 = m20 + suu, fma(s, uy, m11), m02 + syy
-                m30, m21 = fma(su, uu, m30), fma(sy, uu, m21)
-                m12, m03 = fma(su, yy, m12), fma(sy, yy, m03)
-                m40, m31, m22 = fma(suu, uu, m40), fma(suu, uy, m31), fma(suu, yy, m22)
-                m13, m04 = fma(syy, uy, m13), fma(syy, yy, m04)
-                red, green, blue = red * weight, green * weight, blue * weight
-                r0, g0, b0 = r0 + red, g0 + green, b0 + blue
-                r1, g1, b1 = fma(red, u, r1), fma(green, u, g1), fma(blue, u, b1)
-                r2, g2, b2 = fma(red, y, r2), fma(green, y, g2), fma(blue, y, b2)
-                r3, g3, b3 = fma(red, uu, r3), fma(green, uu, g3), fma(blue, uu, b3)
-                r4, g4, b4 = fma(red, uy, r4), fma(green, uy, g4), fma(blue, uy, b4)
-                r5, g5, b5 = fma(red, yy, r5), fma(green, yy, g5), fma(blue, yy, b5)
-            moments = (m00, m10, m01, m20, m11, m02, m30, m21, m12, m03, m40, m31, m22, m13, m04)
-            sum16(table, row, (*moments, ww))
-            mixed = (r0, r1, r2, r3, r4, r5, g0, g1, g2, g3, g4, g5, b0, b1, b2, b3)
-            sum16(table, row + LANES, mixed)
-            sum16(
-                table,
-                row + 2 * LANES,
-                (b4, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5),
-            )
+                through1, s1 = look_through(
+                    o1, free1, alpha1, T1, weight1, rgb, i, extras, n_extras, scratch
+                )
+                if one_channel:
+                    all0 = through0[0] + through0[1] + through0[2]
+                    all1 = through1[0] + through1[1] + through1[2]
+                    s0, s1 = all0 * all0, all1 * all1
+                ww = fma(weight1, weight1, fma(weight0, weight0, ww))
+                sums = shape_sums(s0, u0, y0, sums)
+                means = mean_sums(i * MOVES, s0, weight0, through0, u0, y0, moves, means)
+                sums = shape_sums(s1, u1, y1, sums)
+                means = mean_sums(i * MOVES, s1, weight1, through1, u1, y1, moves, means)
+            sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, *means, zero, zero, zero))
         for e in range(end, offsets[tile + 1]):  # behind what is seen
-            row = entries[e, 1] * COLUMNS
-            for k in range(0, COLUMNS, LANES):
-                vstore(table, row + k, zero)
+            vstore(table, entries[e, 1] * COLUMNS, zero)
         tile = next_of(counter)
+
+
+assert BY_MEAN + 3 <= COLUMNS
