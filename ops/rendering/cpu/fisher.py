@@ -109,12 +109,12 @@ def _diagonal(
         *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(drawn[1])))),
         *(np.zeros(1, np.int64), view.width, view.height),
         *(view.offsets, ends, view.entries, view.masks, view.footprints, moves, view.extras),
-        *(*drawn, features_reach_shapes, one_channel, table),
+        *(*drawn, features_reach_shapes, table),
     )
     run(
         *(few, projection.project_fisher, workspace(few, projection.WORKSPACE)),
         *(view.depths, view.spans, table, moves, p.means, p.quats, p.log_scales),
-        *(p.opacity_logits, p.shN, view.footprints, view.degree, view.cam, one_channel),
+        *(p.opacity_logits, p.shN, view.footprints, view.degree, view.cam),
         *(found[name].numpy() for name in vars(p)),
     )
 

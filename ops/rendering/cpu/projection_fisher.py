@@ -129,10 +129,11 @@ def _keep3(space: Any, at: int, step: int, values: Any) -> None:
 
 @scalar_helper
 def _add_up(space: Any, k: int) -> None:
-    """The changes of red, green and blue by coordinate k: all of them become their sum."""
+    """The changes of red, green and blue by coordinate k: red gets their sum, the others 0."""
     at = AT_MOVES + (COLORS + 3 * k) * LANES
+    zero = splat(_f(0))
     total = vload(space, at) + vload(space, at + LANES) + vload(space, at + 2 * LANES)
-    _keep3(space, at, 1, (total, total, total))
+    _keep3(space, at, 1, (total, zero, zero))
 
 
 @kernel(
@@ -199,14 +200,12 @@ def project_moves(
 
 
 @scalar_helper
-def _mean_entry(k: int, kept: Any, one_channel: bool, moved: Any, totals: Any) -> Any:
+def _mean_entry(k: int, kept: Any, moved: Any, totals: Any) -> Any:
     """The entry of coordinate k of the mean; ``moved`` holds the columns of its moves."""
     at = (COLORS + 3 * k) * LANES
     red, green, blue = vload(moved, at), vload(moved, at + LANES), vload(moved, at + 2 * LANES)
-    color = red * red  # these are twice the changes, and where channels are added up, of all
-    if not one_channel:
-        color = fma(green, green, fma(blue, blue, color))
-    total = fma(color * _f(0.25), vload(totals, WW * LANES), vload(totals, (BY_MEAN + k) * LANES))
+    color = fma(red, red, fma(green, green, blue * blue)) * _f(0.25)  # they are twice the changes
+    total = fma(color, vload(totals, WW * LANES), vload(totals, (BY_MEAN + k) * LANES))
     return _kept(kept, total)
 
 
@@ -301,7 +300,7 @@ def write_nothing(
 
 @kernel(
     "void(i8, i8, f4[:,::1], f4[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1],"
-    " f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], i8, f4[::1], b1, f4[:,::1], f4[:,::1], f4[:,::1],"
+    " f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], i8, f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
     " f4[::1], f4[:,::1], f4[:,::1], f4[:,::1])",
     scalar_maths=True,
 )
@@ -321,7 +320,6 @@ def project_fisher(
     footprints: Any,
     degree: int,
     cam: Any,
-    one_channel: bool,
     h_means: Any,
     h_quats: Any,
     h_log_scales: Any,
@@ -350,9 +348,9 @@ def project_fisher(
         sum_rows(i, spans, table, 0, space, TOTALS)
         transpose(moves, i * MOVES + LANES, MOVES, moved, LANES * LANES, LANES)
         x, y, z = (
-            _mean_entry(0, seen, one_channel, moved, totals),
-            _mean_entry(1, seen, one_channel, moved, totals),
-            _mean_entry(2, seen, one_channel, moved, totals),
+            _mean_entry(0, seen, moved, totals),
+            _mean_entry(1, seen, moved, totals),
+            _mean_entry(2, seen, moved, totals),
         )
         store3(h_means, 3 * i, (x, y, z))
 

@@ -72,11 +72,14 @@ def workspace_size(n_extras: int) -> int:
 
 
 @helper
-def behind_in(o: int, weight: Any, color: Any, scratch: Any) -> Any:
-    """What is behind a Gaussian in one channel of a block, brought up to date."""
-    behind = fnma(weight, color, vload(scratch, o))
-    vstore(scratch, o, behind)
-    return behind
+def contrast(o: int, T: Any, weight: Any, color: Any, scratch: Any) -> Any:
+    """(1 - alpha) s_c of a Gaussian in one channel of a block; takes its part off what is behind.
+
+    With B the rest of the pixel, this Gaussian included: T color_c - B_c.
+    """
+    rest = vload(scratch, o)
+    vstore(scratch, o, fnma(weight, color, rest))
+    return T * color - rest
 
 
 @helper
@@ -121,23 +124,21 @@ def look_through(
     n_extras: int,
     scratch: Any,
 ) -> Any:
-    """alpha s_c of Gaussian i in the block at ``o``, and the sum of its squares over all channels.
+    """What moving the opacity of Gaussian i does in the block at ``o``.
 
-    It is 0 outside ``free``, where alpha is cut and does not move.
+    Returns (1 - alpha) s_c of the three colours, alpha / (1 - alpha), and the sum of (alpha s_c)^2
+    over all channels. The last two are 0 outside ``free``, where alpha is cut and does not move.
     """
-    moving = select(free, alpha, splat(_f(0)))
-    through = moving / (_f(1) - alpha)
-    ahead = moving * T
-    red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
-    green = fnma(behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1])
-    blue = fnma(behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2])
+    odds = select(free, alpha, splat(_f(0))) / (_f(1) - alpha)
+    red = contrast(o + LANES, T, weight, rgb[0], scratch)
+    green = contrast(o + 2 * LANES, T, weight, rgb[1], scratch)
+    blue = contrast(o + 3 * LANES, T, weight, rgb[2], scratch)
     squares = fma(red, red, fma(green, green, blue * blue))
     for k in range(n_extras):
         value = vfill(extras, i * n_extras + k)
-        behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
-        other = fnma(behind, through, ahead * value)
+        other = contrast(o + (4 + k) * LANES, T, weight, value, scratch)
         squares = fma(other, other, squares)
-    return (red, green, blue), squares
+    return (red, green, blue), odds, squares * (odds * odds)
 
 
 @helper
@@ -161,9 +162,12 @@ def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
 
 @helper
 def mean_sum(
-    at: int, k: int, s: Any, weight: Any, through: Any, u: Any, y: Any, moves: Any, total: Any
+    at: int, k: int, s: Any, scale: Any, through: Any, u: Any, y: Any, moves: Any, total: Any
 ) -> Any:
-    """The sum of coordinate k of the mean, with that of a block added; its moves are at ``at``."""
+    """The sum of coordinate k of the mean, with that of a block added; its moves are at ``at``.
+
+    ``scale`` times ``through`` is w alpha s_c.
+    """
     red, green, blue = through
     a = at + POLYNOMIAL * k
     c = at + COLORS + 3 * k
@@ -171,24 +175,24 @@ def mean_sum(
     outer = fma(fma(vfill(moves, a + 5), y, vfill(moves, a + 2)), y, vfill(moves, a))
     P = fma(inner, u, outer)
     color = fma(vfill(moves, c), red, fma(vfill(moves, c + 1), green, vfill(moves, c + 2) * blue))
-    return fma(fma(s, P, weight * color), P, total)
+    return fma(fma(s, P, scale * color), P, total)
 
 
 @helper
 def mean_sums(
-    at: int, s: Any, weight: Any, through: Any, u: Any, y: Any, moves: Any, sums: Any
+    at: int, s: Any, scale: Any, through: Any, u: Any, y: Any, moves: Any, sums: Any
 ) -> Any:
     """The sums of the three coordinates of the mean, with those of a block added."""
     return (
-        mean_sum(at, 0, s, weight, through, u, y, moves, sums[0]),
-        mean_sum(at, 1, s, weight, through, u, y, moves, sums[1]),
-        mean_sum(at, 2, s, weight, through, u, y, moves, sums[2]),
+        mean_sum(at, 0, s, scale, through, u, y, moves, sums[0]),
+        mean_sum(at, 1, s, scale, through, u, y, moves, sums[1]),
+        mean_sum(at, 2, s, scale, through, u, y, moves, sums[2]),
     )
 
 
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1],"
-    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, b1, f4[:,::1])"
+    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
 )
 def raster_fisher(
     part: int,
@@ -207,14 +211,13 @@ def raster_fisher(
     image: Any,
     planes: Any,
     extras_count: bool,
-    one_channel: bool,
     table: Any,
 ) -> None:
     """Fills the table [records, 16] with a row per intersection.
 
     Takes what :func:`raster_forward` took and gave, and ``moves`` [N, 32] of the means.
     ``extras_count`` says whether the channels beside colour are among those that alpha is looked at
-    through; ``one_channel``, that red, green and blue are added up before anything is squared.
+    through.
     """
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
@@ -268,21 +271,18 @@ def raster_fisher(
                     finished |= BIT[block1]
                 free0 = both(going_on0, ge(MAX_ALPHA, full0))
                 free1 = both(going_on1, ge(MAX_ALPHA, full1))
-                through0, s0 = look_through(
+                through, odds, s = look_through(
                     o0, free0, alpha0, T0, weight0, rgb, i, extras, n_extras, scratch
                 )
-                through1, s1 = look_through(
+                ww = fma(weight0, weight0, ww)
+                sums = shape_sums(s, u0, y0, sums)
+                means = mean_sums(i * MOVES, s, weight0 * odds, through, u0, y0, moves, means)
+                through, odds, s = look_through(
                     o1, free1, alpha1, T1, weight1, rgb, i, extras, n_extras, scratch
                 )
-                if one_channel:
-                    all0 = through0[0] + through0[1] + through0[2]
-                    all1 = through1[0] + through1[1] + through1[2]
-                    s0, s1 = all0 * all0, all1 * all1
-                ww = fma(weight1, weight1, fma(weight0, weight0, ww))
-                sums = shape_sums(s0, u0, y0, sums)
-                means = mean_sums(i * MOVES, s0, weight0, through0, u0, y0, moves, means)
-                sums = shape_sums(s1, u1, y1, sums)
-                means = mean_sums(i * MOVES, s1, weight1, through1, u1, y1, moves, means)
+                ww = fma(weight1, weight1, ww)
+                sums = shape_sums(s, u1, y1, sums)
+                means = mean_sums(i * MOVES, s, weight1 * odds, through, u1, y1, moves, means)
             sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, *means, zero, zero, zero))
         for e in range(end, offsets[tile + 1]):  # behind what is seen
             vstore(table, entries[e, 1] * COLUMNS, zero)

@@ -114,7 +114,7 @@ def raster_gram(
                 if not any_lane(going_on):
                     finished |= BIT[block]
                 free = both(going_on, ge(MAX_ALPHA, full))
-                (red, green, blue), s = look_through(
+                (red, green, blue), odds, s = look_through(
                     o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
                 )
                 uu, uy, yy = u * u, u * y, y * y
@@ -126,7 +126,8 @@ def raster_gram(
                 m12, m03 = fma(su, yy, m12), fma(sy, yy, m03)
                 m40, m31, m22 = fma(suu, uu, m40), fma(suu, uy, m31), fma(suu, yy, m22)
                 m13, m04 = fma(syy, uy, m13), fma(syy, yy, m04)
-                red, green, blue = red * weight, green * weight, blue * weight
+                scale = weight * odds  # times the contrast: w alpha s_c
+                red, green, blue = red * scale, green * scale, blue * scale
                 r0, g0, b0 = r0 + red, g0 + green, b0 + blue
                 r1, g1, b1 = fma(red, u, r1), fma(green, u, g1), fma(blue, u, b1)
                 r2, g2, b2 = fma(red, y, r2), fma(green, y, g2), fma(blue, y, b2)

@@ -282,7 +282,7 @@ def raster_uncertainty(
                 if not any_lane(going_on):
                     finished |= BIT[block]
                 free = both(going_on, ge(MAX_ALPHA, full))
-                (red, green, blue), s = look_through(
+                (red, green, blue), odds, s = look_through(
                     o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
                 )
                 uu, uy, yy = u * u, u * y, y * y
@@ -291,7 +291,7 @@ def raster_uncertainty(
                 mixed = fma(green, _mixed_part(row + MIXED + 6, u, y, uu, uy, yy, coefs), mixed)
                 mixed = fma(blue, _mixed_part(row + MIXED + 12, u, y, uu, uy, yy, coefs), mixed)
                 own = weight * weight * vfill(coefs, row + WEIGHTS)
-                part_of = fma(s, shape, fma(weight, mixed, own))
+                part_of = fma(s, shape, fma(weight * odds, mixed, own))
                 # Rounding may leave a little less than nothing.
                 sum_ = vload(scratch, o + result) + vmax(select(going_on, part_of, zero), _f(0))
                 vstore(scratch, o + result, sum_)
