@@ -38,7 +38,7 @@ from ops.rendering.cpu.raster_forward import (
     opacities,
 )
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, fnma, ge, select, splat
-from ops.rendering.cpu.simd_memory import next_of, prefetch, sum16, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import align_stack, next_of, prefetch, sum16, vfill, vload, vstore
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -219,6 +219,7 @@ def raster_fisher(
     ``extras_count`` says whether the channels beside colour are among those that alpha is looked at
     through.
     """
+    align_stack()
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
     n_extras = extras.shape[1] if extras_count else 0
