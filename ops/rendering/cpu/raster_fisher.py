@@ -38,7 +38,15 @@ from ops.rendering.cpu.raster_forward import (
     opacities,
 )
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, fnma, ge, select, splat
-from ops.rendering.cpu.simd_memory import align_stack, next_of, prefetch, sum16, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import (
+    align_stack,
+    next_of,
+    prefetch,
+    sum16,
+    vfill,
+    vload,
+    vstore,
+)
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -142,8 +150,24 @@ def look_through(
 
 
 @helper
+def begin_two(todo: int, footprint: Any) -> Any:
+    """The two lowest blocks of a mask, and the mask without them.
+
+    Each is its number, u and dy, and alpha before and after it is cut.
+    """
+    block0 = lowest_block(todo)
+    todo &= todo - 1
+    block1 = lowest_block(todo)
+    todo &= todo - 1
+    u0, y0, exponent0 = exponent_in_block(block0, footprint)
+    u1, y1, exponent1 = exponent_in_block(block1, footprint)
+    (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+    return (block0, u0, y0, full0, alpha0), (block1, u1, y1, full1, alpha1), todo
+
+
+@helper
 def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
-    """The nine sums of a row that begin it, with those of a block added."""
+    """The nine sums that a row begins with, those of a block added."""
     m00, m20, m11, m02, m40, m31, m22, m13, m04 = sums
     uu, uy, yy = u * u, u * y, y * y
     suu, syy = s * uu, s * yy
@@ -161,33 +185,94 @@ def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
 
 
 @helper
-def mean_sum(
-    at: int, k: int, s: Any, scale: Any, through: Any, u: Any, y: Any, moves: Any, total: Any
-) -> Any:
-    """The sum of coordinate k of the mean, with that of a block added; its moves are at ``at``.
+def mean_sum(at: int, k: int, one: Any, two: Any, moves: Any, total: Any) -> Any:
+    """The sum of coordinate k of the mean, those of two blocks added.
 
-    ``scale`` times ``through`` is w alpha s_c.
+    Its moves are at ``at``. A block is s^2; (1 - alpha) s_c of the three colours, and by what to
+    take them to be w alpha s_c; u and dy.
     """
-    red, green, blue = through
+    s0, through0, scale0, u0, y0 = one
+    s1, through1, scale1, u1, y1 = two
     a = at + POLYNOMIAL * k
+    a_u, a_uu, a_uy = vfill(moves, a + 1), vfill(moves, a + 3), vfill(moves, a + 4)
+    inner0 = fma(a_uy, y0, fma(a_uu, u0, a_u))
+    inner1 = fma(a_uy, y1, fma(a_uu, u1, a_u))
+    a_1, a_y, a_yy = vfill(moves, a), vfill(moves, a + 2), vfill(moves, a + 5)
+    P0 = fma(inner0, u0, fma(fma(a_yy, y0, a_y), y0, a_1))
+    P1 = fma(inner1, u1, fma(fma(a_yy, y1, a_y), y1, a_1))
     c = at + COLORS + 3 * k
-    inner = fma(vfill(moves, a + 4), y, fma(vfill(moves, a + 3), u, vfill(moves, a + 1)))
-    outer = fma(fma(vfill(moves, a + 5), y, vfill(moves, a + 2)), y, vfill(moves, a))
-    P = fma(inner, u, outer)
-    color = fma(vfill(moves, c), red, fma(vfill(moves, c + 1), green, vfill(moves, c + 2) * blue))
-    return fma(fma(s, P, scale * color), P, total)
+    red, green, blue = vfill(moves, c), vfill(moves, c + 1), vfill(moves, c + 2)
+    color0 = fma(red, through0[0], fma(green, through0[1], blue * through0[2]))
+    color1 = fma(red, through1[0], fma(green, through1[1], blue * through1[2]))
+    total = fma(fma(s0, P0, scale0 * color0), P0, total)
+    return fma(fma(s1, P1, scale1 * color1), P1, total)
 
 
 @helper
-def mean_sums(
-    at: int, s: Any, scale: Any, through: Any, u: Any, y: Any, moves: Any, sums: Any
-) -> Any:
-    """The sums of the three coordinates of the mean, with those of a block added."""
-    return (
-        mean_sum(at, 0, s, scale, through, u, y, moves, sums[0]),
-        mean_sum(at, 1, s, scale, through, u, y, moves, sums[1]),
-        mean_sum(at, 2, s, scale, through, u, y, moves, sums[2]),
-    )
+def look_through_tile(
+    start: int,
+    end: int,
+    live: int,
+    tile_x: int,
+    tile_y: int,
+    entries: Any,
+    masks: Any,
+    footprints: Any,
+    moves: Any,
+    extras: Any,
+    n_extras: int,
+    scratch: Any,
+    table: Any,
+) -> None:
+    """Writes the rows of the entries from ``start`` to ``end``, which are those of one tile."""
+    stride = (4 + n_extras) * LANES
+    zero = splat(_f(0))
+    finished = 0
+    for at in range(start, end):
+        if at % CHECK_EVERY == 0:  # see the forward pass
+            live &= ~finished
+        i = entries[at, 0]
+        moves_at = i * MOVES
+        ahead_at = min(at + AHEAD, end - 1)
+        ahead = entries[ahead_at, 0]
+        prefetch(footprints, ahead * FOOTPRINT)
+        prefetch(moves, ahead * MOVES)
+        prefetch(moves, ahead * MOVES + LANES)
+        prefetch(table, entries[ahead_at, 1] * COLUMNS)
+        footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
+        rgb = color_of(i, footprints)
+        sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+        x, y, z, ww = zero, zero, zero, zero
+        one, two, todo = begin_two(masks[at] & live, footprint)
+        while one[0] < BLOCKS:
+            # Begun before these two are done: a processor does not look far enough ahead.
+            next_one, next_two, todo = begin_two(todo, footprint)
+            block0, u0, y0, full0, alpha0 = one
+            block1, u1, y1, full1, alpha1 = two
+            o0, o1 = block0 * stride, block1 * stride
+            going_on0, T0, weight0 = blend_again(o0, alpha0, scratch)
+            going_on1, T1, weight1 = blend_again(o1, alpha1, scratch)
+            if not any_lane(going_on0):
+                finished |= BIT[block0]
+            if not any_lane(going_on1):
+                finished |= BIT[block1]
+            free0 = both(going_on0, ge(MAX_ALPHA, full0))
+            free1 = both(going_on1, ge(MAX_ALPHA, full1))
+            through0, odds0, s0 = look_through(
+                o0, free0, alpha0, T0, weight0, rgb, i, extras, n_extras, scratch
+            )
+            through1, odds1, s1 = look_through(
+                o1, free1, alpha1, T1, weight1, rgb, i, extras, n_extras, scratch
+            )
+            ww = fma(weight1, weight1, fma(weight0, weight0, ww))
+            seen0 = (s0, through0, weight0 * odds0, u0, y0)
+            seen1 = (s1, through1, weight1 * odds1, u1, y1)
+            x = mean_sum(moves_at, 0, seen0, seen1, moves, x)
+            y = mean_sum(moves_at, 1, seen0, seen1, moves, y)
+            z = mean_sum(moves_at, 2, seen0, seen1, moves, z)
+            sums = shape_sums(s1, u1, y1, shape_sums(s0, u0, y0, sums))
+            one, two = next_one, next_two
+        sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, x, y, z, zero, zero, zero))
 
 
 @kernel(
@@ -237,54 +322,17 @@ def raster_fisher(
                 block, block * stride, tile_x, tile_y, image, planes, n_extras, scratch, edge
             )
         live = blocks_in_image(tile_x, tile_y, width, height)
-        end = ends[tile]
-        finished = 0
-        for at in range(offsets[tile], end):
-            if at % CHECK_EVERY == 0:  # see the forward pass
-                live &= ~finished
-            i = entries[at, 0]
-            todo = masks[at] & live
-            ahead_at = min(at + AHEAD, end - 1)
-            ahead = entries[ahead_at, 0]
-            prefetch(footprints, ahead * FOOTPRINT)
-            prefetch(moves, ahead * MOVES)
-            prefetch(moves, ahead * MOVES + LANES)
-            prefetch(table, entries[ahead_at, 1] * COLUMNS)
-            footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-            rgb = color_of(i, footprints)
-            sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
-            means = (zero, zero, zero)
-            ww = zero
-            while todo != 0:
-                block0 = lowest_block(todo)
-                todo &= todo - 1
-                block1 = lowest_block(todo)
-                todo &= todo - 1
-                o0, o1 = block0 * stride, block1 * stride
-                u0, y0, exponent0 = exponent_in_block(block0, footprint)
-                u1, y1, exponent1 = exponent_in_block(block1, footprint)
-                (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
-                going_on0, T0, weight0 = blend_again(o0, alpha0, scratch)
-                going_on1, T1, weight1 = blend_again(o1, alpha1, scratch)
-                if not any_lane(going_on0):
-                    finished |= BIT[block0]
-                if not any_lane(going_on1):
-                    finished |= BIT[block1]
-                free0 = both(going_on0, ge(MAX_ALPHA, full0))
-                free1 = both(going_on1, ge(MAX_ALPHA, full1))
-                through, odds, s = look_through(
-                    o0, free0, alpha0, T0, weight0, rgb, i, extras, n_extras, scratch
-                )
-                ww = fma(weight0, weight0, ww)
-                sums = shape_sums(s, u0, y0, sums)
-                means = mean_sums(i * MOVES, s, weight0 * odds, through, u0, y0, moves, means)
-                through, odds, s = look_through(
-                    o1, free1, alpha1, T1, weight1, rgb, i, extras, n_extras, scratch
-                )
-                ww = fma(weight1, weight1, ww)
-                sums = shape_sums(s, u1, y1, sums)
-                means = mean_sums(i * MOVES, s, weight1 * odds, through, u1, y1, moves, means)
-            sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, *means, zero, zero, zero))
+        start, end = offsets[tile], ends[tile]
+        if n_extras > 0:
+            look_through_tile(
+                *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
+                *(extras, n_extras, scratch, table),
+            )
+        else:  # compiled apart: room for extras in the middle of the loop would slow it down
+            look_through_tile(
+                *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
+                *(extras, 0, scratch, table),
+            )
         for e in range(end, offsets[tile + 1]):  # behind what is seen
             vstore(table, entries[e, 1] * COLUMNS, zero)
         tile = next_of(counter)
