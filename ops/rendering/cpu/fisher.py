@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -20,8 +21,18 @@ from ops.rendering.cpu.autograd import (
     rasterise,
 )
 from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
+from ops.rendering.cpu.projection import BLUE, RED
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of drawing a view."""
+
+    image: Floats  # [H, W, 3]
+    planes: Floats  # [E, H, W]
+    ends: NDArray[np.int64]  # [tiles] where each tile's list was left
 
 
 @functools.cache
@@ -67,16 +78,28 @@ def fisher_view(
     view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
     image, planes, _, _, _, ends = rasterise(view, background)
     found = {name: torch.empty(array.shape) for name, array in vars(view.parameters).items()}
-    drawn = (image.numpy(), planes.numpy())
+    drawn = Drawn(image.numpy(), planes.numpy(), ends)
     whole = None
     if blocks:
-        whole = _blocks(view, ends, drawn, found, features_reach_shapes)
+        whole = _blocks(view, drawn, found, features_reach_shapes)
     else:
-        _diagonal(view, ends, drawn, found, features_reach_shapes, one_channel)
+        _diagonal(view, drawn, found, features_reach_shapes, one_channel)
     n = len(splats)
     shapes = {name: tensor.shape for name, tensor in splats.tensors().items()}
     diagonal = {name: found[name][:n].reshape(shape) for name, shape in shapes.items()}
     return diagonal, None if whole is None else whole[:n]
+
+
+def _grey(footprints: Floats, image: Floats) -> tuple[Floats, Floats]:
+    """Footprints and image with one channel, the sum of three, in the place of red."""
+    summed = aligned(*footprints.shape)
+    summed[:] = footprints
+    grey = np.zeros_like(image)
+    with np.errstate(all="ignore"):  # what is not seen has no colour
+        np.sum(footprints[:, RED : BLUE + 1], axis=1, out=summed[:, RED])
+    summed[:, RED + 1 : BLUE + 1] = 0
+    np.sum(image, axis=2, out=grey[:, :, 0])
+    return summed, grey
 
 
 def _sums_table(view: View, columns: int) -> Floats:
@@ -87,8 +110,7 @@ def _sums_table(view: View, columns: int) -> Floats:
 
 def _diagonal(
     view: View,
-    ends: NDArray[np.int64],
-    drawn: tuple[Floats, Floats],
+    drawn: Drawn,
     found: dict[str, Tensor],
     features_reach_shapes: bool,
     one_channel: bool,
@@ -104,12 +126,15 @@ def _diagonal(
         *(p.means, p.quats, p.log_scales, p.shN, view.footprints, view.degree, view.cam),
         *(one_channel, moves),
     )
+    footprints, image = view.footprints, drawn.image
+    if one_channel:
+        footprints, image = _grey(footprints, image)
     parts = threads()
     run(
-        *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(drawn[1])))),
+        *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(drawn.planes)))),
         *(np.zeros(1, np.int64), view.width, view.height),
-        *(view.offsets, ends, view.entries, view.masks, view.footprints, moves, view.extras),
-        *(*drawn, features_reach_shapes, table),
+        *(view.offsets, drawn.ends, view.entries, view.masks, footprints, moves, view.extras),
+        *(image, drawn.planes, features_reach_shapes, table),
     )
     run(
         *(few, projection.project_fisher, workspace(few, projection.WORKSPACE)),
@@ -121,8 +146,7 @@ def _diagonal(
 
 def _blocks(
     view: View,
-    ends: NDArray[np.int64],
-    drawn: tuple[Floats, Floats],
+    drawn: Drawn,
     found: dict[str, Tensor],
     features_reach_shapes: bool,
 ) -> Tensor:
@@ -131,12 +155,12 @@ def _blocks(
     p, n = view.parameters, len(view.depths)
     table = _sums_table(view, raster.COLUMNS)
     parts = threads()
-    size = _kernels()[0].workspace_size(len(drawn[1]))
+    size = _kernels()[0].workspace_size(len(drawn.planes))
     run(
         *(parts, raster.raster_gram, workspace(parts, size)),
         *(np.zeros(1, np.int64), view.width, view.height),
-        *(view.offsets, ends, view.entries, view.masks, view.footprints, view.extras),
-        *(*drawn, features_reach_shapes, table),
+        *(view.offsets, drawn.ends, view.entries, view.masks, view.footprints, view.extras),
+        *(drawn.image, drawn.planes, features_reach_shapes, table),
     )
     blocks = torch.empty(n, projection.PARAMETERS, projection.PARAMETERS)
     parts = threads() if n > FEW else 1

@@ -79,6 +79,48 @@ def test_exact_information(make, mode, seed, degree, features, reach, distance):
     assert not found.estimated
 
 
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize(("degree", "features"), [(3, 0), (0, 2)])
+def test_information_as_fisherrf_adds_it_up(make, mode, degree, features):
+    splats = make.splats(12, seed=4, degree=degree, features=features, size=0.25)
+    cameras = make.cameras([(17, 14)], seed=4)
+    settings, background = RenderSettings(mode=mode), torch.tensor([0.2, 0.5, 0.9])
+    wanted = FisherSettings(method="exact", variant="fisherrf", features_reach_shapes=False)
+    [found] = fisher_information(splats, cameras, settings, wanted, background)
+    J = _jacobian(splats, cameras, settings, background, False)
+    pixels = 17 * 14
+    opacities = torch.sigmoid(splats.opacity_logits.double())
+    once = {
+        "log_scales": splats.log_scales.double().exp(),
+        "opacity_logits": opacities * (1 - opacities),
+    }
+    for name, value in found.tensors().items():
+        rows = J[name]
+        grey = rows[: 3 * pixels].reshape(pixels, 3, *rows.shape[1:]).sum(1)
+        exact = (grey.square().sum(0) + rows[3 * pixels :].square().sum(0)) / once.get(name, 1.0)
+        assert make.relative(value, exact) < 1e-5, name
+    probed = replace(wanted, method="probes", probes=400)
+    [estimate] = fisher_information(splats, cameras, settings, probed, background)
+    for name, value in estimate.tensors().items():
+        true = found.tensors()[name]
+        if not true.numel():
+            continue
+        seen = true > 1e-6 * true.max()
+        z = (value - true)[seen] / (true[seen] * (2 / 400) ** 0.5)
+        assert z.abs().max() < 6, name
+
+
+def test_summed_channels_bound_the_information(make):
+    # (a + b + c)^2 <= 3 (a^2 + b^2 + c^2); of coefficients of one colour only that channel is left.
+    splats, cameras = make.splats(60, degree=1, size=0.2), make.cameras([(30, 24)])
+    [exact] = fisher_information(splats, cameras)
+    [summed] = fisher_information(splats, cameras, fisher=FisherSettings(variant="fisherrf"))
+    assert (summed.means <= 3 * exact.means * (1 + 1e-4)).all()
+    assert (summed.quats <= 3 * exact.quats * (1 + 1e-4)).all()
+    assert torch.equal(summed.sh0, exact.sh0)
+    assert torch.equal(summed.shN, exact.shN)
+
+
 def test_probes_agree_with_the_exact_information(make):
     splats = make.splats(30, degree=2, features=3, size=0.2)
     cameras = make.cameras([(24, 20)])
@@ -177,6 +219,13 @@ def test_bad_input(make):
         fisher_information(splats, cameras, fisher=FisherSettings(method="probes", probes=0))
     with pytest.raises(InputError, match="'auto', 'exact' or 'probes', found 'guess'"):
         fisher_information(splats, cameras, fisher=FisherSettings(method="guess"))  # type: ignore
+    released = FisherSettings(variant="fisherrf")
+    with pytest.raises(InputError, match="'fisherrf' has diagonals only"):
+        fisher_information(splats, cameras, fisher=replace(released, blocks=True))
+    with pytest.raises(InputError, match="features do not reach shapes"):
+        fisher_information(make.splats(3, features=1), cameras, fisher=released)
+    with pytest.raises(InputError, match="'jacobian' or 'fisherrf', found 'guess'"):
+        fisher_information(splats, cameras, fisher=FisherSettings(variant="guess"))  # type: ignore
     with pytest.raises(InputError, match="exact information needs splats on 'cpu'"):
         fisher_information(splats.to("meta"), cameras, fisher=FisherSettings(method="exact"))
 
