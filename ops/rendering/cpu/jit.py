@@ -12,6 +12,7 @@ fuse and schedule each copy differently, so the last bits would depend on where 
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 import logging
 import math
@@ -41,22 +42,20 @@ config: Any = importlib.import_module("numba.core.config")
 SCALAR_MATHS = frozenset({"contract", "nsz"})
 
 
-def _cache_folder() -> str:
+def _cache_folder() -> str | None:
     return cache_folder(Path(__file__).parent, "rendering")
 
 
-_folder: str | None = None
+_folder = functools.cache(_cache_folder)  # looked for once in a process
 
 
 @contextmanager
-def _own_cache() -> Iterator[None]:
-    """Lets Numba cache in our folder while one of our kernels is being compiled."""
-    global _folder
-    _folder = _folder or _cache_folder()
-    before = config.CACHE_DIR
-    config.CACHE_DIR = _folder
+def _own_cache() -> Iterator[bool]:
+    """Lets Numba cache in our folder while one of our kernels is compiled, if there is one."""
+    folder, before = _folder(), config.CACHE_DIR
+    config.CACHE_DIR = folder or before
     try:
-        yield
+        yield folder is not None
     finally:
         config.CACHE_DIR = before
 
@@ -78,10 +77,10 @@ def kernel(
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        with _own_cache():
+        with _own_cache() as cached:
             compiled: Callable[..., None] = njit(
                 signature,
-                cache=True,
+                cache=cached,
                 nogil=True,
                 error_model="numpy",
                 fastmath=set(SCALAR_MATHS) if scalar_maths else False,
