@@ -17,6 +17,7 @@ import importlib
 import logging
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -141,15 +142,24 @@ def workspace(parts: int, size: int) -> NDArray[np.float32]:
 
 @contextmanager
 def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
-    """Logs one line when the imports inside take long, which means that kernels are compiled."""
-    message = "compiling the CPU renderer (%s), once per machine; this takes about 10 seconds ..."
-    timer = threading.Timer(after_s, log.info, (message, what))
+    """Says so when the imports inside take long, which means that kernels are compiled."""
+    timer = threading.Timer(after_s, _announce, (what,))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+
+
+def _announce(what: str) -> None:
+    """To whom listens to the log; else to the terminal or notebook that waits."""
+    once = ", once per machine" if _folder() else ""
+    sentence = f"compiling the CPU renderer ({what}){once}; this takes about 10 seconds ..."
+    if log.hasHandlers():
+        log.info(sentence)
+    else:
+        sys.stderr.write(sentence + "\n")
 
 
 _pool: ThreadPoolExecutor | None = None

@@ -262,8 +262,9 @@ def test_drawing_from_a_read_only_checkout_without_a_cache(tmp_path):
             path.chmod(path.stat().st_mode | 0o200)
     assert done.returncode == 0, done.stderr
     assert float(done.stdout) > 0.5
-    [said] = done.stderr.splitlines()
-    assert said.startswith("compiled kernels cannot be kept")
+    of_cache, *said = sorted(done.stderr.splitlines())
+    assert of_cache.startswith("compiled kernels cannot be kept")
+    assert said == ["compiling the CPU renderer (drawing); this takes about 10 seconds ..."]
 
 
 def test_any_changed_file_gives_another_folder(tmp_path, monkeypatch):
@@ -297,6 +298,15 @@ def test_compiling_is_announced_when_it_takes_long(caplog):
     assert [r.getMessage() for r in caplog.records] == [
         "compiling the CPU renderer (drawing), once per machine; this takes about 10 seconds ..."
     ]
+
+
+def test_compiling_is_announced_on_stderr_where_nobody_listens(capsys, monkeypatch):
+    monkeypatch.setattr(jit.log, "hasHandlers", lambda: False)
+    with jit.announced("drawing", after_s=0.01):
+        time.sleep(0.2)
+    shown = capsys.readouterr()
+    assert shown.err.startswith("compiling the CPU renderer (drawing)")
+    assert not shown.out
 
 
 def test_every_part_runs_once_and_errors_come_through():
