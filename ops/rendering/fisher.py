@@ -43,6 +43,14 @@ class FisherSettings:
     gradient means: then they tell of the features alone."""
     blocks: bool = False
     """Also the whole J^T J of each Gaussian's mean, quaternion, log-scales and opacity."""
+    variant: Literal["jacobian", "fisherrf"] = "jacobian"
+    """``jacobian``: diag(J^T J). ``fisherrf``: what the released code of FisherRF adds up instead
+    (JiangWenPL/FisherRF, commit b747328: ``H_reg.py`` and ``renderCUDAFused`` in ``backward.cu``),
+    for comparisons with its numbers. There red, green and blue are added up before a pixel is
+    squared, so a change from red to cyan goes unnoticed, and entries of log-scales and opacity
+    logits hold the derivative of the activation once, not squared. Its quaternions, which it leaves
+    out by default, are not followed: theirs are squares by the numbers as they are. It knows no
+    features that reach shapes, and no blocks."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,18 +100,13 @@ def fisher_information(
 
     Raises:
         InputError: As for rendering; exact information of splats that are not on the CPU; fewer
-            probes than one.
+            probes than one; settings that do not go together.
     """
     settings = _without_depths(settings)
     fisher = fisher or FisherSettings()
-    if fisher.method not in ("auto", "exact", "probes"):
-        raise InputError(
-            f"fisher: method should be 'auto', 'exact' or 'probes', found {fisher.method!r}"
-        )
+    _check(fisher, splats)
     on_cpu = splats.means.device.type == "cpu"
     if fisher.method == "probes" or (fisher.method == "auto" and not on_cpu):
-        if fisher.probes < 1:
-            raise InputError(f"fisher: probes should be at least 1, found {fisher.probes}")
         views = checked(splats, cameras, settings, background)
         return [
             _probed(splats, views.cameras[[c]], settings, fisher, views.backgrounds[c])
@@ -130,10 +133,53 @@ def fisher_information(
             views.degree,
             views.backgrounds[c],
             features_reach_shapes=fisher.features_reach_shapes,
+            one_channel=fisher.variant == "fisherrf",
             blocks=fisher.blocks,
         )
-        found.append(_fisher(diagonal, blocks, estimated=False))
+        found.append(_fisher(_activated(diagonal, splats, fisher), blocks, estimated=False))
     return found
+
+
+def _check(fisher: FisherSettings, splats: Splats) -> None:
+    if fisher.method not in ("auto", "exact", "probes"):
+        raise InputError(
+            f"fisher: method should be 'auto', 'exact' or 'probes', found {fisher.method!r}"
+        )
+    if fisher.probes < 1:
+        raise InputError(f"fisher: probes should be at least 1, found {fisher.probes}")
+    if fisher.variant not in ("jacobian", "fisherrf"):
+        raise InputError(
+            f"fisher: variant should be 'jacobian' or 'fisherrf', found {fisher.variant!r}"
+        )
+    if fisher.variant == "fisherrf" and fisher.blocks:
+        raise InputError(
+            "fisher: variant 'fisherrf' has diagonals only; leave blocks out, or use 'jacobian'"
+        )
+    reach = splats.features is not None and fisher.features_reach_shapes
+    if fisher.variant == "fisherrf" and reach:
+        raise InputError(
+            "fisher: in variant 'fisherrf' features do not reach shapes; set "
+            "features_reach_shapes=False, or use 'jacobian'"
+        )
+
+
+def _activated(
+    diagonal: dict[str, Tensor], splats: Splats, fisher: FisherSettings
+) -> dict[str, Tensor]:
+    """The diagonal with as many derivatives of the activations in it as the variant has."""
+    if fisher.variant == "jacobian":
+        return diagonal
+    logits = splats.opacity_logits.detach()
+    slopes = {
+        "log_scales": splats.log_scales.detach().exp(),
+        "opacity_logits": torch.sigmoid(logits) * torch.sigmoid(-logits),
+    }
+    divided = {
+        # Where the derivative is 0 in float32, so is the entry that holds it twice.
+        name: torch.where(slope > 0, diagonal[name] / slope, 0.0)
+        for name, slope in slopes.items()
+    }
+    return diagonal | divided
 
 
 def _without_depths(settings: RenderSettings | None) -> RenderSettings:
@@ -228,8 +274,10 @@ def _probed(
         coins = torch.randint(0, 2, like.shape, generator=generator, dtype=torch.int8)
         return (2 * coins - 1).to(like)
 
+    one_channel = fisher.variant == "fisherrf"
     for _ in range(fisher.probes):
-        loss = (seen.colors * signs(seen.colors)).sum()
+        colors = seen.colors.sum(-1) if one_channel else seen.colors
+        loss = (colors * signs(colors)).sum()
         if seen.features is not None:
             features = seen.features if stopped is None else stopped
             loss = loss + (features * signs(features)).sum()
@@ -244,6 +292,7 @@ def _probed(
             row = torch.cat([*parts, by_name["opacity_logits"][:, None]], dim=1)
             products += row[:, :, None] * row[:, None, :]
     means = {name: value / fisher.probes for name, value in squares.items()}
+    means = _activated(means, splats, fisher)
     blocks = None if products is None else products / fisher.probes
     return _fisher(means, blocks, estimated=True)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import logging
 from collections.abc import Callable
@@ -32,13 +33,15 @@ _OPTIONS: dict[str, Any] = {
 }
 
 
-def _folder() -> str:
+@functools.cache
+def _folder() -> str | None:
     return cache_folder(Path(__file__).parent, "demo")
 
 
 def announce_compiling() -> None:
     """Say that kernels will be compiled, where no machine code of them is kept yet."""
-    if not any(Path(_folder()).rglob("*.nbc")):
+    folder = _folder()
+    if folder is None or not any(Path(folder).rglob("*.nbc")):
         _log.info("compiling the built-in scene, once per machine (about 20 seconds) ...")
 
 
@@ -48,10 +51,10 @@ def helper(function: _Function) -> _Function:
 
 
 def kernel(function: _Function) -> _Function:
-    """Compile a function when it is first called, and keep its machine code on disk."""
-    before = _config.CACHE_DIR
-    _config.CACHE_DIR = _folder()
+    """Compile a function when it is first called, and keep its machine code where there is room."""
+    folder, before = _folder(), _config.CACHE_DIR
+    _config.CACHE_DIR = folder or before
     try:
-        return cast(_Function, njit(cache=True, **_OPTIONS)(function))
+        return cast(_Function, njit(cache=folder is not None, **_OPTIONS)(function))
     finally:
         _config.CACHE_DIR = before

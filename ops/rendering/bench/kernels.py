@@ -46,9 +46,9 @@ FORWARD, BACKWARD, FISHER = "raster_forward", "raster_backward", "raster_fisher"
 # forward: three channels (6);
 # backward: the gradients of three channels and their product with the colour (11), R (2),
 # dL/dalpha (4), and q with its six sums (12);
-# Fisher: what is behind in three channels and alpha s (18), the sum of squares (5), monomials (7),
-# their 15 sums and that of the weights (27), and the 18 mixed sums (36).
-FLOPS = {FORWARD: 33, BACKWARD: 56, FISHER: 120}
+# Fisher: contrast in three channels (12), alpha / (1 - alpha) (2), s^2 (7) and its nine sums (20),
+# the sum of squared weights (2), and the three sums of the mean (1 + 3 * 20).
+FLOPS = {FORWARD: 33, BACKWARD: 56, FISHER: 131}
 _WATCHED = (autograd, fisher)
 
 

@@ -3,16 +3,36 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
-from ops.rendering.cpu.autograd import FEW, guard_memory, padded_array, prepare_view, rasterise
+from ops.rendering.cpu.autograd import (
+    FEW,
+    Floats,
+    View,
+    guard_memory,
+    padded_array,
+    prepare_view,
+    rasterise,
+)
 from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
+from ops.rendering.cpu.projection import BLUE, RED
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """What came of drawing a view."""
+
+    image: Floats  # [H, W, 3]
+    planes: Floats  # [E, H, W]
+    ends: NDArray[np.int64]  # [tiles] where each tile's list was left
 
 
 @functools.cache
@@ -22,6 +42,16 @@ def _kernels() -> tuple[Any, Any]:
         from ops.rendering.cpu import projection_fisher, raster_fisher
 
     return raster_fisher, projection_fisher
+
+
+@functools.cache
+def _gram_kernels() -> tuple[Any, Any]:
+    """Those for more than the diagonal."""
+    _kernels()
+    with announced("blocks of Fisher information"):
+        from ops.rendering.cpu import projection_gram, raster_gram
+
+    return raster_gram, projection_gram
 
 
 def fisher_view(
@@ -36,42 +66,112 @@ def fisher_view(
     background: Tensor | None,
     *,
     features_reach_shapes: bool,
+    one_channel: bool,
     blocks: bool,
 ) -> tuple[dict[str, Tensor], Tensor | None]:
     """diag(J^T J) of one view by parameter, each of the parameter's shape, and blocks.
 
     Arguments as for :func:`ops.rendering.cpu.autograd.render_view` and
-    :func:`ops.rendering.fisher.fisher_information`.
+    :func:`ops.rendering.fisher.fisher_information`; ``one_channel`` adds red, green and blue up to
+    a grey image first, and goes without blocks.
     """
-    raster, projection = _kernels()
     view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
     image, planes, _, _, _, ends = rasterise(view, background)
-    rows = len(view.entries)
-    guard_memory(rows * raster.COLUMNS * 4, f"the Fisher sums of {rows:,} intersections")
-    table = aligned(view.n_records, raster.COLUMNS)
-    parts = threads()
-    run(
-        *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(planes)))),
-        *(np.zeros(1, np.int64), width, height, view.offsets, ends, view.entries, view.masks),
-        *(view.footprints, view.extras, image.numpy(), planes.numpy()),
-        *(features_reach_shapes, table),
-    )
-    p = view.parameters
-    n, padded = len(splats), len(p.means)
-    found = {name: torch.empty(array.shape) for name, array in vars(p).items()}
-    whole = projection.PARAMETERS
-    block = torch.empty((padded, whole, whole) if blocks else (0, 0, 0))
-    parts = threads() if n > FEW else 1
-    run(
-        *(parts, projection.project_fisher, workspace(parts, projection.WORKSPACE)),
-        *(view.depths, view.spans, table, p.means, p.quats, p.log_scales, p.opacity_logits),
-        *(p.shN, view.footprints, degree, view.cam),
-        *(found[name].numpy() for name in vars(p)),
-        block.numpy(),
-    )
+    found = {name: torch.empty(array.shape) for name, array in vars(view.parameters).items()}
+    drawn = Drawn(image.numpy(), planes.numpy(), ends)
+    whole = None
+    if blocks:
+        whole = _blocks(view, drawn, found, features_reach_shapes)
+    else:
+        _diagonal(view, drawn, found, features_reach_shapes, one_channel)
+    n = len(splats)
     shapes = {name: tensor.shape for name, tensor in splats.tensors().items()}
     diagonal = {name: found[name][:n].reshape(shape) for name, shape in shapes.items()}
-    return diagonal, block[:n] if blocks else None
+    return diagonal, None if whole is None else whole[:n]
+
+
+def _grey(footprints: Floats, image: Floats) -> tuple[Floats, Floats]:
+    """Footprints and image with one channel, the sum of three, in the place of red."""
+    summed = aligned(*footprints.shape)
+    summed[:] = footprints
+    grey = np.zeros_like(image)
+    with np.errstate(all="ignore"):  # what is not seen has no colour
+        np.sum(footprints[:, RED : BLUE + 1], axis=1, out=summed[:, RED])
+    summed[:, RED + 1 : BLUE + 1] = 0
+    np.sum(image, axis=2, out=grey[:, :, 0])
+    return summed, grey
+
+
+def _sums_table(view: View, columns: int) -> Floats:
+    rows = len(view.entries)
+    guard_memory(rows * columns * 4, f"the Fisher sums of {rows:,} intersections")
+    return aligned(view.n_records, columns)
+
+
+def _diagonal(
+    view: View,
+    drawn: Drawn,
+    found: dict[str, Tensor],
+    features_reach_shapes: bool,
+    one_channel: bool,
+) -> None:
+    """Fills ``found``, by parameter."""
+    raster, projection = _kernels()
+    p, n = view.parameters, len(view.depths)
+    few = threads() if n > FEW else 1
+    table = _sums_table(view, raster.COLUMNS)
+    moves = aligned(n, raster.MOVES)
+    run(
+        *(few, projection.project_moves, workspace(few, projection.WORKSPACE), view.depths),
+        *(p.means, p.quats, p.log_scales, p.shN, view.footprints, view.degree, view.cam),
+        *(one_channel, moves),
+    )
+    footprints, image = view.footprints, drawn.image
+    if one_channel:
+        footprints, image = _grey(footprints, image)
+    parts = threads()
+    run(
+        *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(drawn.planes)))),
+        *(np.zeros(1, np.int64), view.width, view.height),
+        *(view.offsets, drawn.ends, view.entries, view.masks, footprints, moves, view.extras),
+        *(image, drawn.planes, features_reach_shapes, table),
+    )
+    run(
+        *(few, projection.project_fisher, workspace(few, projection.WORKSPACE)),
+        *(view.depths, view.spans, table, moves, p.means, p.quats, p.log_scales),
+        *(p.opacity_logits, p.shN, view.footprints, view.degree, view.cam),
+        *(found[name].numpy() for name in vars(p)),
+    )
+
+
+def _blocks(
+    view: View,
+    drawn: Drawn,
+    found: dict[str, Tensor],
+    features_reach_shapes: bool,
+) -> Tensor:
+    """Fills ``found``, by parameter; returns the blocks [N, 11, 11]."""
+    raster, projection = _gram_kernels()
+    p, n = view.parameters, len(view.depths)
+    table = _sums_table(view, raster.COLUMNS)
+    parts = threads()
+    size = _kernels()[0].workspace_size(len(drawn.planes))
+    run(
+        *(parts, raster.raster_gram, workspace(parts, size)),
+        *(np.zeros(1, np.int64), view.width, view.height),
+        *(view.offsets, drawn.ends, view.entries, view.masks, view.footprints, view.extras),
+        *(drawn.image, drawn.planes, features_reach_shapes, table),
+    )
+    blocks = torch.empty(n, projection.PARAMETERS, projection.PARAMETERS)
+    parts = threads() if n > FEW else 1
+    run(
+        *(parts, projection.project_gram, workspace(parts, projection.WORKSPACE)),
+        *(view.depths, view.spans, table, p.means, p.quats, p.log_scales, p.opacity_logits),
+        *(p.shN, view.footprints, view.degree, view.cam),
+        *(found[name].numpy() for name in vars(p)),
+        blocks.numpy(),
+    )
+    return blocks
 
 
 def uncertainty_view(
@@ -90,14 +190,14 @@ def uncertainty_view(
 ) -> Tensor:
     """[H, W] variance of a view's pixels, summed over channels; ``variances`` by parameter."""
     with announced("uncertainty"):
-        from ops.rendering.cpu import raster_fisher, uncertainty
+        from ops.rendering.cpu import raster_gram, uncertainty
 
     view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
     image, planes, _, _, _, ends = rasterise(view, background)
     p, padded = view.parameters, len(view.depths)
     given = {name: padded_array(variances[name], padded) for name in variances}
     given.setdefault("features", np.empty((padded, 0), np.float32))
-    coefs = aligned(padded, raster_fisher.COLUMNS)
+    coefs = aligned(padded, raster_gram.COLUMNS)
     parts = threads() if len(splats) > FEW else 1
     run(
         *(parts, uncertainty.project_uncertainty, workspace(parts, uncertainty.WORKSPACE)),

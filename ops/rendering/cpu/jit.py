@@ -12,10 +12,12 @@ fuse and schedule each copy differently, so the last bits would depend on where 
 from __future__ import annotations
 
 import ctypes
+import functools
 import importlib
 import logging
 import math
 import os
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -41,22 +43,20 @@ config: Any = importlib.import_module("numba.core.config")
 SCALAR_MATHS = frozenset({"contract", "nsz"})
 
 
-def _cache_folder() -> str:
+def _cache_folder() -> str | None:
     return cache_folder(Path(__file__).parent, "rendering")
 
 
-_folder: str | None = None
+_folder = functools.cache(_cache_folder)  # looked for once in a process
 
 
 @contextmanager
-def _own_cache() -> Iterator[None]:
-    """Lets Numba cache in our folder while one of our kernels is being compiled."""
-    global _folder
-    _folder = _folder or _cache_folder()
-    before = config.CACHE_DIR
-    config.CACHE_DIR = _folder
+def _own_cache() -> Iterator[bool]:
+    """Lets Numba cache in our folder while one of our kernels is compiled, if there is one."""
+    folder, before = _folder(), config.CACHE_DIR
+    config.CACHE_DIR = folder or before
     try:
-        yield
+        yield folder is not None
     finally:
         config.CACHE_DIR = before
 
@@ -78,10 +78,10 @@ def kernel(
     """
 
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
-        with _own_cache():
+        with _own_cache() as cached:
             compiled: Callable[..., None] = njit(
                 signature,
-                cache=True,
+                cache=cached,
                 nogil=True,
                 error_model="numpy",
                 fastmath=set(SCALAR_MATHS) if scalar_maths else False,
@@ -142,15 +142,24 @@ def workspace(parts: int, size: int) -> NDArray[np.float32]:
 
 @contextmanager
 def announced(what: str, after_s: float = 2.0) -> Iterator[None]:
-    """Logs one line when the imports inside take long, which means that kernels are compiled."""
-    message = "compiling the CPU renderer (%s), once per machine; this takes about 10 seconds ..."
-    timer = threading.Timer(after_s, log.info, (message, what))
+    """Says so when the imports inside take long, which means that kernels are compiled."""
+    timer = threading.Timer(after_s, _announce, (what,))
     timer.daemon = True
     timer.start()
     try:
         yield
     finally:
         timer.cancel()
+
+
+def _announce(what: str) -> None:
+    """To whom listens to the log; else to the terminal or notebook that waits."""
+    once = ", once per machine" if _folder() else ""
+    sentence = f"compiling the CPU renderer ({what}){once}; this takes about 10 seconds ..."
+    if log.hasHandlers():
+        log.info(sentence)
+    else:
+        sys.stderr.write(sentence + "\n")
 
 
 _pool: ThreadPoolExecutor | None = None

@@ -1,8 +1,8 @@
-"""From sums over pixels to the Fisher information of the Gaussians' parameters.
+"""The diagonal of J^T J by parameter, from sums over pixels.
 
-Every parameter theta has nine numbers: how much of each monomial it makes alpha change by, and how
-it changes red, green and blue. With the 9 x 9 Gram matrix of these over all pixels and channels,
-which :mod:`raster_fisher` summed, an entry of J^T J is z^T Gram z'.
+Before the pixels are walked, :func:`project_moves` finds what moving a mean does to alpha and to
+the colour; after it, :func:`project_fisher` weighs the sums by what the other parameters do. The
+terms are those of :mod:`raster_fisher`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.camera import ANTIALIASED
+from ops.rendering.cpu.camera import ANTIALIASED, FX, FY
 from ops.rendering.cpu.geometry import geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite
@@ -22,9 +22,23 @@ from ops.rendering.cpu.projection_backward import (
     sum_rows,
     write_columns,
 )
-from ops.rendering.cpu.raster_fisher import COLUMNS as ROW
-from ops.rendering.cpu.raster_fisher import MIXED, POWERS, WEIGHTS
-from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat
+from ops.rendering.cpu.raster_fisher import (
+    BY_MEAN,
+    COLORS,
+    MOVES,
+    POLYNOMIAL,
+    S_04,
+    S_13,
+    S_22,
+    S_31,
+    S_40,
+    S_UU,
+    S_UY,
+    S_YY,
+    WW,
+    S,
+)
+from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat, vmax
 from ops.rendering.cpu.simd_memory import store3, store4, transpose, vload, vstore
 from ops.rendering.cpu.spherical_harmonics import (
     ALONG,
@@ -39,147 +53,255 @@ from ops.rendering.cpu.spherical_harmonics import (
 )
 
 _f = np.float32
-ONE, U, Y, UU, UY, YY, BY_RED, BY_GREEN, BY_BLUE = range(9)
-NUMBERS = 9
-PARAMETERS = 11  # means, quats, log-scales, opacity logit
-MEANS, QUATS, LOG_SCALES, OPACITY = 0, 3, 7, 10
-
 TOTALS = SCRATCH
-NUMBERS_AT = TOTALS + ROW * LANES
-PRODUCTS = NUMBERS_AT + PARAMETERS * NUMBERS * LANES
-SHADES = PRODUCTS + NUMBERS * LANES
-WORKSPACE = SHADES + 16 * LANES
-
-
-def _gram() -> np.ndarray:
-    """[9, 9] which column of a row is an entry of the Gram matrix; -1 where it is 0."""
-    where = np.full((NUMBERS, NUMBERS), -1)
-    monomials = POWERS[:6]
-    for k, (i, j) in enumerate(monomials):
-        for m, (p, q) in enumerate(monomials):
-            where[k, m] = POWERS.index((i + p, j + q))
-        for c in range(3):
-            where[k, BY_RED + c] = where[BY_RED + c, k] = MIXED + 6 * c + k
-    for c in range(3):
-        where[BY_RED + c, BY_RED + c] = WEIGHTS
-    return where
-
-
-GRAM = _gram()
+SHADES = TOTALS + LANES * LANES
+AT_MOVES = SHADES + FOOTPRINT * LANES
+WORKSPACE = AT_MOVES + MOVES * LANES
 
 
 @scalar_helper
-def _note(number: int, g_mx: Any, g_my: Any, g_cov: Any, geo: Any, cam: Any, space: Any) -> None:
-    """One of the nine numbers of means, log-scales and quats: a gradient taken back to them."""
-    point, _, g_scales, g_quats = from_image(g_mx, g_my, g_cov, splat(_f(0)), geo, cam)
-    m0, m1, m2 = to_world(point[0], point[1], point[2], cam)
-    o = NUMBERS_AT + number * LANES
-    step = NUMBERS * LANES
-    vstore(space, o + MEANS * step, m0)
-    vstore(space, o + (MEANS + 1) * step, m1)
-    vstore(space, o + (MEANS + 2) * step, m2)
-    vstore(space, o + QUATS * step, g_quats[0])
-    vstore(space, o + (QUATS + 1) * step, g_quats[1])
-    vstore(space, o + (QUATS + 2) * step, g_quats[2])
-    vstore(space, o + (QUATS + 3) * step, g_quats[3])
-    vstore(space, o + LOG_SCALES * step, g_scales[0])
-    vstore(space, o + (LOG_SCALES + 1) * step, g_scales[1])
-    vstore(space, o + (LOG_SCALES + 2) * step, g_scales[2])
+def lit_channels(i: int, footprints: Any, shades: Any) -> Any:
+    """The lanes of sixteen Gaussians where red, green and blue are not cut at 0."""
+    transpose(footprints, i * FOOTPRINT, FOOTPRINT, shades, 0, LANES)
+    red = gt(vload(shades, RED * LANES), _f(0))
+    green = gt(vload(shades, GREEN * LANES), _f(0))
+    return red, green, gt(vload(shades, BLUE * LANES), _f(0))
 
 
 @scalar_helper
-def _note_color(
-    i: int, degree: int, channel: int, lit: Any, means: Any, shN: Any, cam: Any, space: Any
-) -> None:
-    """How one channel of the colour changes as the mean moves, by way of the viewing direction."""
-    o = NUMBERS_AT + (BY_RED + channel) * LANES
-    step = NUMBERS * LANES
-    for k in range(PARAMETERS):
-        vstore(space, o + k * step, splat(_f(0)))
-    if degree == 0:
-        return
+def _mean_by_place(g_mx: Any, g_my: Any, geo: Any, cam: Any) -> tuple[Any, Any, Any]:
+    """The gradient of a mean in the image, taken back to the mean in the world."""
+    (x, y, z), _, _, _, _, _, _ = geo
+    rz = _f(1) / z
+    gx, gy = cam[FX] * rz * g_mx, cam[FY] * rz * g_my
+    return to_world(gx, gy, _f(0) - (gx * x + gy * y) * rz, cam)
+
+
+@scalar_helper
+def _mean_by_shape(g_cov: Any, geo: Any, cam: Any) -> tuple[Any, Any, Any]:
+    """The gradient of the covariance in the image, taken back to the mean in the world."""
+    zero = splat(_f(0))
+    point, _, _, _ = from_image(zero, zero, g_cov, zero, geo, cam)
+    return to_world(point[0], point[1], point[2], cam)
+
+
+@scalar_helper
+def shape_changes(geo: Any, cam: Any) -> Any:
+    """Gradients by the 2D covariance of a_uu, a_uy and a_yy, and with antialiasing of a_1."""
+    zero, half = splat(_f(0)), splat(_f(0.5))
+    _, _, _, _, _, _, inverse_v, inverse_c = shape(geo[6], cam)
+    return (
+        covariance_gradient(half * inverse_v * inverse_v, zero, zero, zero, geo[6], cam),
+        covariance_gradient(zero, inverse_v, zero, zero, geo[6], cam),
+        covariance_gradient(zero, zero, half * inverse_c * inverse_c, zero, geo[6], cam),
+        covariance_gradient(zero, zero, zero, splat(_f(1)), geo[6], cam),
+    )
+
+
+@scalar_helper
+def color_change(
+    i: int, degree: int, channel: int, lit: Any, means: Any, cam: Any, space: Any
+) -> tuple[Any, Any, Any]:
+    """How a channel of the colour changes as the mean moves, by way of the viewing direction.
+
+    ``space`` holds the columns of shN; ``degree`` is at least 1.
+    """
     dx, dy, dz, inverse = direction(i, means, cam)
     for k in range(1, (degree + 1) * (degree + 1)):
         vstore(space, ALONG + k * LANES, vload(space, (3 * (k - 1) + channel) * LANES))
     tx, ty, tz = direction_gradient(degree, dx, dy, dz, space)
     radial = tx * dx + ty * dy + tz * dz
     zero = splat(_f(0))
-    vstore(space, o + MEANS * step, select(lit, (tx - radial * dx) * inverse, zero))
-    vstore(space, o + (MEANS + 1) * step, select(lit, (ty - radial * dy) * inverse, zero))
-    vstore(space, o + (MEANS + 2) * step, select(lit, (tz - radial * dz) * inverse, zero))
+    return (
+        select(lit, (tx - radial * dx) * inverse, zero),
+        select(lit, (ty - radial * dy) * inverse, zero),
+        select(lit, (tz - radial * dz) * inverse, zero),
+    )
 
 
 @scalar_helper
-def numbers(
-    i: int,
-    degree: int,
+def _keep3(space: Any, at: int, step: int, values: Any) -> None:
+    """Three vectors, ``step`` columns apart."""
+    vstore(space, at, values[0])
+    vstore(space, at + step * LANES, values[1])
+    vstore(space, at + 2 * step * LANES, values[2])
+
+
+@scalar_helper
+def _add_up(space: Any, k: int) -> None:
+    """The changes of red, green and blue by coordinate k: red gets their sum, the others 0."""
+    at = AT_MOVES + (COLORS + 3 * k) * LANES
+    zero = splat(_f(0))
+    total = vload(space, at) + vload(space, at + LANES) + vload(space, at + 2 * LANES)
+    _keep3(space, at, 1, (total, zero, zero))
+
+
+@kernel(
+    "void(i8, i8, f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8,"
+    " f4[::1], b1, f4[:,::1])",
+    scalar_maths=True,
+)
+def project_moves(
+    part: int,
+    parts: int,
+    work: Any,
+    depths: Any,
     means: Any,
     quats: Any,
     log_scales: Any,
-    opacity_logits: Any,
     shN: Any,
-    lit: Any,
+    footprints: Any,
+    degree: int,
     cam: Any,
+    one_channel: bool,
+    moves: Any,
+) -> None:
+    """What moving the mean of every Gaussian that is seen does in the image: ``moves`` [N, 32]."""
+    n = means.shape[0]
+    groups = (n + LANES - 1) // LANES
+    space = work[part]
+    shades = space[SHADES:]
+    zero = splat(_f(0))
+    two = _f(2)
+    for k in range(MOVES):
+        vstore(space, AT_MOVES + k * LANES, zero)
+    for group in range(groups * part // parts, groups * (part + 1) // parts):
+        i = min(group * LANES, n - LANES)
+        if not any_lane(gt(vload(depths, i), _f(0))):
+            continue
+        geo = geometry(i, means, quats, log_scales, cam)
+        _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
+        # alpha = opacity exp(-u^2 / (2 v) - dy^2 / (2 c)) with u = dx - slope dy.
+        at, step = AT_MOVES, POLYNOMIAL
+        by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
+        if cam[ANTIALIASED] > _f(0):
+            _keep3(space, at, step, _mean_by_shape(by_one, geo, cam))
+        by_u = _mean_by_place(inverse_v, zero - slope * inverse_v, geo, cam)
+        _keep3(space, at + LANES, step, by_u)
+        _keep3(space, at + 2 * LANES, step, _mean_by_place(zero, inverse_c, geo, cam))
+        _keep3(space, at + 3 * LANES, step, _mean_by_shape(by_uu, geo, cam))
+        _keep3(space, at + 4 * LANES, step, _mean_by_shape(by_uy, geo, cam))
+        _keep3(space, at + 5 * LANES, step, _mean_by_shape(by_yy, geo, cam))
+        if degree > 0:
+            red, green, blue = lit_channels(i, footprints, shades)
+            coefficients(i, degree, shN, space)
+            at = AT_MOVES + COLORS * LANES
+            x, y, z = color_change(i, degree, 0, red, means, cam, space)
+            _keep3(space, at, 3, (x * two, y * two, z * two))
+            x, y, z = color_change(i, degree, 1, green, means, cam, space)
+            _keep3(space, at + LANES, 3, (x * two, y * two, z * two))
+            x, y, z = color_change(i, degree, 2, blue, means, cam, space)
+            _keep3(space, at + 2 * LANES, 3, (x * two, y * two, z * two))
+            if one_channel:
+                for k in range(3):
+                    _add_up(space, k)
+        for k in range(0, MOVES, LANES):
+            transpose(space, AT_MOVES + k * LANES, LANES, moves, i * MOVES + k, MOVES)
+
+
+@scalar_helper
+def _mean_entry(k: int, kept: Any, moved: Any, totals: Any) -> Any:
+    """The entry of coordinate k of the mean; ``moved`` holds the columns of its moves."""
+    at = (COLORS + 3 * k) * LANES
+    red, green, blue = vload(moved, at), vload(moved, at + LANES), vload(moved, at + 2 * LANES)
+    color = fma(red, red, fma(green, green, blue * blue)) * _f(0.25)  # they are twice the changes
+    total = fma(color, vload(totals, WW * LANES), vload(totals, (BY_MEAN + k) * LANES))
+    return _kept(kept, total)
+
+
+@scalar_helper
+def _kept(kept: Any, total: Any) -> Any:
+    """An entry; 0 where it is not finite. Rounding may leave a little less than nothing."""
+    zero = splat(_f(0))
+    return select(both(kept, finite(total)), vmax(total, zero), zero)
+
+
+@scalar_helper
+def _shape_entry(kept: Any, uu: Any, uy: Any, yy: Any, one: Any, totals: Any) -> Any:
+    """The entry of a parameter that alpha depends on by u^2, u dy, dy^2 and 1 alone."""
+    two = _f(2)
+    inner = fma(uu, vload(totals, S_31 * LANES), yy * vload(totals, S_13 * LANES))
+    total = two * uy * inner
+    total = fma(uu * uu, vload(totals, S_40 * LANES), total)
+    total = fma(uy * uy + two * uu * yy, vload(totals, S_22 * LANES), total)
+    total = fma(yy * yy, vload(totals, S_04 * LANES), total)
+    inner = fma(uu, vload(totals, S_UU * LANES), uy * vload(totals, S_UY * LANES))
+    inner = fma(yy, vload(totals, S_YY * LANES), inner)
+    total = fma(two * one, inner, total)
+    return _kept(kept, fma(one * one, vload(totals, S * LANES), total))
+
+
+@scalar_helper
+def write_colors(
+    i: int,
+    degree: int,
+    squares: Any,
+    lit: Any,
+    h_sh0: Any,
+    h_shN: Any,
+    h_features: Any,
+    space: Any,
+    shades: Any,
+) -> None:
+    """The entries of colours and features; ``squares`` are sums of squared weights.
+
+    ``space`` holds the values of the bases, 0 where a Gaussian is not seen.
+    """
+    zero = splat(_f(0))
+    red = select(lit[0], squares, zero)
+    green = select(lit[1], squares, zero)
+    blue = select(lit[2], squares, zero)
+    store3(h_sh0, 3 * i, (red * (C0 * C0), green * (C0 * C0), blue * (C0 * C0)))
+    held = (degree + 1) * (degree + 1)
+    for k in range(1, held):
+        value = vload(space, BASES + k * LANES)
+        value = value * value
+        o = 3 * (k - 1) * LANES
+        vstore(space, o, value * red)
+        vstore(space, o + LANES, value * green)
+        vstore(space, o + 2 * LANES, value * blue)
+    for k in range(3 * (held - 1), COLUMNS):
+        vstore(space, k * LANES, zero)
+    write_columns(i, h_shN, space)
+    n_features = h_features.shape[1]
+    if n_features > 0:
+        vstore(shades, 0, squares)
+        for lane in range(LANES):
+            for k in range(n_features):
+                h_features[i + lane, k] = shades[lane]
+
+
+@scalar_helper
+def write_nothing(
+    i: int,
+    h_means: Any,
+    h_quats: Any,
+    h_log_scales: Any,
+    h_opacity_logits: Any,
+    h_sh0: Any,
+    h_shN: Any,
+    h_features: Any,
     space: Any,
 ) -> None:
-    """The nine numbers of all eleven parameters of sixteen Gaussians, into the work space."""
-    geo = geometry(i, means, quats, log_scales, cam)
+    """Zeros for sixteen Gaussians of which none is seen."""
     zero = splat(_f(0))
-    _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
-    still = (zero, zero, zero)
-    # alpha = opacity exp(-u^2 / (2 v) - dy^2 / (2 c)) with u = dx - slope dy.
-    _note(U, inverse_v, zero - slope * inverse_v, still, geo, cam, space)
-    _note(Y, zero, inverse_c, still, geo, cam, space)
-    half = splat(_f(0.5))
-    by_v = covariance_gradient(half * inverse_v * inverse_v, zero, zero, zero, geo[6], cam)
-    _note(UU, zero, zero, by_v, geo, cam, space)
-    by_slope = covariance_gradient(zero, inverse_v, zero, zero, geo[6], cam)
-    _note(UY, zero, zero, by_slope, geo, cam, space)
-    by_c = covariance_gradient(zero, zero, half * inverse_c * inverse_c, zero, geo[6], cam)
-    _note(YY, zero, zero, by_c, geo, cam, space)
-    if cam[ANTIALIASED] > _f(0):
-        by_opacity = covariance_gradient(zero, zero, zero, splat(_f(1)), geo[6], cam)
-        _note(ONE, zero, zero, by_opacity, geo, cam, space)
-    else:
-        for k in range(PARAMETERS):
-            vstore(space, NUMBERS_AT + (k * NUMBERS + ONE) * LANES, zero)
-    red, green, blue = lit
-    _note_color(i, degree, 0, red, means, shN, cam, space)
-    _note_color(i, degree, 1, green, means, shN, cam, space)
-    _note_color(i, degree, 2, blue, means, shN, cam, space)
-    o = NUMBERS_AT + OPACITY * NUMBERS * LANES
-    for k in range(NUMBERS):
-        vstore(space, o + k * LANES, zero)
-    vstore(space, o, sigmoid(zero - vload(opacity_logits, i)))
-
-
-@scalar_helper
-def _products(parameter: int, space: Any) -> None:
-    """Gram times the nine numbers of a parameter."""
-    for k in range(NUMBERS):
-        total = splat(_f(0))
-        for m in range(NUMBERS):
-            where = GRAM[k, m]
-            if where >= 0:
-                number = vload(space, NUMBERS_AT + (parameter * NUMBERS + m) * LANES)
-                total = fma(vload(space, TOTALS + where * LANES), number, total)
-        vstore(space, PRODUCTS + k * LANES, total)
-
-
-@scalar_helper
-def _entry(parameter: int, kept: Any, space: Any) -> Any:
-    """The numbers of a parameter times the products; 0 where the result is not finite."""
-    total = splat(_f(0))
-    for k in range(NUMBERS):
-        number = vload(space, NUMBERS_AT + (parameter * NUMBERS + k) * LANES)
-        total = fma(number, vload(space, PRODUCTS + k * LANES), total)
-    return select(both(kept, finite(total)), total, splat(_f(0)))
+    store3(h_means, 3 * i, (zero, zero, zero))
+    store4(h_quats, 4 * i, (zero, zero, zero, zero))
+    store3(h_log_scales, 3 * i, (zero, zero, zero))
+    vstore(h_opacity_logits, i, zero)
+    store3(h_sh0, 3 * i, (zero, zero, zero))
+    for k in range(COLUMNS):
+        vstore(space, k * LANES, zero)
+    write_columns(i, h_shN, space)
+    for row in range(i, i + LANES):
+        for k in range(h_features.shape[1]):
+            h_features[row, k] = _f(0)
 
 
 @kernel(
     "void(i8, i8, f4[:,::1], f4[::1], i4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1],"
-    " f4[::1], f4[:,::1], f4[:,::1], i8, f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[::1],"
-    " f4[:,::1], f4[:,::1], f4[:,::1], f4[:,:,::1])",
+    " f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], i8, f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
+    " f4[::1], f4[:,::1], f4[:,::1], f4[:,::1])",
     scalar_maths=True,
 )
 def project_fisher(
@@ -189,6 +311,7 @@ def project_fisher(
     depths: Any,
     spans: Any,
     table: Any,
+    moves: Any,
     means: Any,
     quats: Any,
     log_scales: Any,
@@ -204,98 +327,63 @@ def project_fisher(
     h_sh0: Any,
     h_shN: Any,
     h_features: Any,
-    blocks: Any,
 ) -> None:
     """Sums every Gaussian's rows and writes diag(J^T J), 0 for Gaussians that are not seen.
 
-    The outputs are named after the parameters. ``blocks`` [N, 11, 11], or [0, 0, 0], gets J^T J of
-    each Gaussian's mean, quaternion, log-scales and opacity logit.
+    The outputs are named after the parameters.
     """
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
-    n_features = h_features.shape[1]
     space = work[part]
-    shades = space[SHADES:]
+    shades, moved, totals = space[SHADES:], space[AT_MOVES:], space[TOTALS:]
     zero = splat(_f(0))
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
         seen = gt(vload(depths, i), _f(0))
-        for k in range(COLUMNS):
-            vstore(space, k * LANES, zero)
         if not any_lane(seen):
-            store3(h_means, 3 * i, (zero, zero, zero))
-            store4(h_quats, 4 * i, (zero, zero, zero, zero))
-            store3(h_log_scales, 3 * i, (zero, zero, zero))
-            vstore(h_opacity_logits, i, zero)
-            store3(h_sh0, 3 * i, (zero, zero, zero))
-            write_columns(i, h_shN, space)
-            for row in range(i, i + LANES):
-                for k in range(n_features):
-                    h_features[row, k] = _f(0)
-                if blocks.shape[0] > 0:
-                    for j in range(PARAMETERS):
-                        for k in range(PARAMETERS):
-                            blocks[row, j, k] = _f(0)
+            write_nothing(
+                i, h_means, h_quats, h_log_scales, h_opacity_logits, h_sh0, h_shN, h_features, space
+            )
             continue
-        for first in range(0, ROW, LANES):
-            sum_rows(i, spans, table, first, space, TOTALS + first * LANES)
-        transpose(footprints, i * FOOTPRINT, FOOTPRINT, shades, 0, LANES)
-        red = gt(vload(shades, RED * LANES), _f(0))
-        green = gt(vload(shades, GREEN * LANES), _f(0))
-        blue = gt(vload(shades, BLUE * LANES), _f(0))
+        sum_rows(i, spans, table, 0, space, TOTALS)
+        transpose(moves, i * MOVES + LANES, MOVES, moved, LANES * LANES, LANES)
+        x, y, z = (
+            _mean_entry(0, seen, moved, totals),
+            _mean_entry(1, seen, moved, totals),
+            _mean_entry(2, seen, moved, totals),
+        )
+        store3(h_means, 3 * i, (x, y, z))
+
+        geo = geometry(i, means, quats, log_scales, cam)
+        by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
+        _, _, s_uu, q_uu = from_image(zero, zero, by_uu, zero, geo, cam)
+        _, _, s_uy, q_uy = from_image(zero, zero, by_uy, zero, geo, cam)
+        _, _, s_yy, q_yy = from_image(zero, zero, by_yy, zero, geo, cam)
+        s_one, q_one = (zero, zero, zero), (zero, zero, zero, zero)
+        if cam[ANTIALIASED] > _f(0):
+            _, _, s_one, q_one = from_image(zero, zero, by_one, zero, geo, cam)
+        x, y, z = (
+            _shape_entry(seen, s_uu[0], s_uy[0], s_yy[0], s_one[0], totals),
+            _shape_entry(seen, s_uu[1], s_uy[1], s_yy[1], s_one[1], totals),
+            _shape_entry(seen, s_uu[2], s_uy[2], s_yy[2], s_one[2], totals),
+        )
+        store3(h_log_scales, 3 * i, (x, y, z))
+        w, x, y, z = (
+            _shape_entry(seen, q_uu[0], q_uy[0], q_yy[0], q_one[0], totals),
+            _shape_entry(seen, q_uu[1], q_uy[1], q_yy[1], q_one[1], totals),
+            _shape_entry(seen, q_uu[2], q_uy[2], q_yy[2], q_one[2], totals),
+            _shape_entry(seen, q_uu[3], q_uy[3], q_yy[3], q_one[3], totals),
+        )
+        store4(h_quats, 4 * i, (w, x, y, z))
+        still = sigmoid(zero - vload(opacity_logits, i))  # dlog(alpha) / dlogit
+        vstore(h_opacity_logits, i, _kept(seen, still * still * vload(totals, S * LANES)))
+
+        lit = lit_channels(i, footprints, shades)
+        squares = select(seen, vload(totals, WW * LANES), zero)
         if degree > 0:
             dx, dy, dz, _ = direction(i, means, cam)
             basis(degree, dx, dy, dz, space)
-            coefficients(i, degree, shN, space)
-        lit = (red, green, blue)
-        numbers(i, degree, means, quats, log_scales, opacity_logits, shN, lit, cam, space)
-
-        _products(MEANS, space)
-        h0 = _entry(MEANS, seen, space)
-        _products(MEANS + 1, space)
-        h1 = _entry(MEANS + 1, seen, space)
-        _products(MEANS + 2, space)
-        store3(h_means, 3 * i, (h0, h1, _entry(MEANS + 2, seen, space)))
-        _products(QUATS, space)
-        h0 = _entry(QUATS, seen, space)
-        _products(QUATS + 1, space)
-        h1 = _entry(QUATS + 1, seen, space)
-        _products(QUATS + 2, space)
-        h2 = _entry(QUATS + 2, seen, space)
-        _products(QUATS + 3, space)
-        store4(h_quats, 4 * i, (h0, h1, h2, _entry(QUATS + 3, seen, space)))
-        _products(LOG_SCALES, space)
-        h0 = _entry(LOG_SCALES, seen, space)
-        _products(LOG_SCALES + 1, space)
-        h1 = _entry(LOG_SCALES + 1, seen, space)
-        _products(LOG_SCALES + 2, space)
-        store3(h_log_scales, 3 * i, (h0, h1, _entry(LOG_SCALES + 2, seen, space)))
-        _products(OPACITY, space)
-        vstore(h_opacity_logits, i, _entry(OPACITY, seen, space))
-        if blocks.shape[0] > 0:
-            for j in range(PARAMETERS):
-                _products(j, space)
-                for k in range(PARAMETERS):
-                    vstore(shades, 0, _entry(k, seen, space))
-                    for lane in range(LANES):
-                        blocks[i + lane, j, k] = shades[lane]
-
-        squares = select(seen, vload(space, TOTALS + WEIGHTS * LANES), zero)
-        by_red = select(red, squares, zero)
-        by_green = select(green, squares, zero)
-        by_blue = select(blue, squares, zero)
-        store3(h_sh0, 3 * i, (by_red * (C0 * C0), by_green * (C0 * C0), by_blue * (C0 * C0)))
-        for k in range(1, (degree + 1) * (degree + 1)):
-            value = select(seen, vload(space, BASES + k * LANES), zero)
-            o = 3 * (k - 1) * LANES
-            vstore(space, o, value * value * by_red)
-            vstore(space, o + LANES, value * value * by_green)
-            vstore(space, o + 2 * LANES, value * value * by_blue)
-        for k in range(3 * ((degree + 1) * (degree + 1) - 1), COLUMNS):
-            vstore(space, k * LANES, zero)
-        write_columns(i, h_shN, space)
-        if n_features > 0:
-            vstore(shades, 0, squares)
-            for lane in range(LANES):
-                for k in range(n_features):
-                    h_features[i + lane, k] = shades[lane]
+            for k in range(1, (degree + 1) * (degree + 1)):
+                o = BASES + k * LANES
+                vstore(space, o, select(seen, vload(space, o), zero))
+        write_colors(i, degree, squares, lit, h_sh0, h_shN, h_features, space, shades)

@@ -1,13 +1,20 @@
-"""What the Fisher information of every Gaussian needs to know of the pixels, in one pass.
+"""What the diagonal of J^T J needs to know of the pixels, in one pass.
 
 With y_c a channel of a pixel, w = alpha T the weight of a Gaussian there and s_c = dy_c / dalpha,
 
     dy_c/dtheta = s_c dalpha/dtheta + w dcolor_c/dtheta,
-    dalpha/dtheta = alpha (a_1 + a_u u + a_y dy + a_uu u^2 + a_uy u dy + a_yy dy^2),
+    dalpha/dtheta = alpha P,  P = a_1 + a_u u + a_y dy + a_uu u^2 + a_uy u dy + a_yy dy^2,
 
-where the six numbers a depend on the Gaussian and the view only. So sums over pixels of
-(sum_c s_c^2) alpha^2 times the monomials up to degree 4, of s_c alpha w times those up to degree 2,
-and of w^2 hold everything that J^T J of one Gaussian consists of: a Gaussian enters a pixel once.
+where the six numbers a depend on the Gaussian and the view only. A Gaussian enters a pixel once, so
+sums over pixels hold its whole diagonal. With s^2 = sum_c (alpha s_c)^2:
+
+- opacity, log-scales and quats have no part in u and dy alone and none in the colour: sums of s^2
+  times 1, the three squares and the five monomials of degree 4 are enough;
+- colours and features need the sum of w^2;
+- a coordinate of the mean has all parts. Its own polynomial P and what it does to the colour are
+  evaluated at every pixel, and sum_c (alpha s_c P + w dcolor_c)^2 less w^2 sum_c dcolor_c^2 is
+  summed. That takes fewer sums than the 30 that hold all products of the parts, and less room.
+
 s_c = T color_c - B_c / (1 - alpha) with B_c what is behind the Gaussian in the pixel; B starts as
 the whole pixel and has every Gaussian's part taken off in turn, as in the backward pass.
 """
@@ -31,7 +38,15 @@ from ops.rendering.cpu.raster_forward import (
     opacities,
 )
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, fnma, ge, select, splat
-from ops.rendering.cpu.simd_memory import next_of, prefetch, sum16, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import (
+    align_stack,
+    next_of,
+    prefetch,
+    sum16,
+    vfill,
+    vload,
+    vstore,
+)
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -47,15 +62,16 @@ from ops.rendering.cpu.tiles import (
 
 _f = np.float32
 
-# Columns of a row: 15 moments of the alpha part, by powers of u and dy; the sum of squared weights;
-# and for red, green and blue the 6 moments of the mixed part.
-POWERS = (
-    *((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)),
-    *((4, 0), (3, 1), (2, 2), (1, 3), (0, 4)),
-)
-WEIGHTS = 15
-MIXED = 16  # from here on, 6 for each colour
-COLUMNS = 48
+# Columns of a row of sums: of s^2 times 1, u^2, u dy, dy^2, u^4, u^3 dy, u^2 dy^2, u dy^3, dy^4; of
+# squared weights; and one for each coordinate of the mean.
+S, S_UU, S_UY, S_YY, S_40, S_31, S_22, S_13, S_04, WW, BY_MEAN = range(11)
+COLUMNS = 16
+
+# Columns of how the three coordinates of a mean move alpha and colour: for each the six numbers a;
+# then for each twice the change of red, green and blue. Two cache lines.
+POLYNOMIAL = 6
+COLORS = 3 * POLYNOMIAL
+MOVES = 32
 
 
 def workspace_size(n_extras: int) -> int:
@@ -64,11 +80,14 @@ def workspace_size(n_extras: int) -> int:
 
 
 @helper
-def behind_in(o: int, weight: Any, color: Any, scratch: Any) -> Any:
-    """What is behind a Gaussian in one channel of a block, brought up to date."""
-    behind = fnma(weight, color, vload(scratch, o))
-    vstore(scratch, o, behind)
-    return behind
+def contrast(o: int, T: Any, weight: Any, color: Any, scratch: Any) -> Any:
+    """(1 - alpha) s_c of a Gaussian in one channel of a block; takes its part off what is behind.
+
+    With B the rest of the pixel, this Gaussian included: T color_c - B_c.
+    """
+    rest = vload(scratch, o)
+    vstore(scratch, o, fnma(weight, color, rest))
+    return T * color - rest
 
 
 @helper
@@ -113,28 +132,152 @@ def look_through(
     n_extras: int,
     scratch: Any,
 ) -> Any:
-    """alpha s_c of Gaussian i in the block at ``o``, and the sum of its squares over all channels.
+    """What moving the opacity of Gaussian i does in the block at ``o``.
 
-    It is 0 outside ``free``, where alpha is cut and does not move.
+    Returns (1 - alpha) s_c of the three colours, alpha / (1 - alpha), and the sum of (alpha s_c)^2
+    over all channels. The last two are 0 outside ``free``, where alpha is cut and does not move.
     """
-    moving = select(free, alpha, splat(_f(0)))
-    through = moving / (_f(1) - alpha)
-    ahead = moving * T
-    red = fnma(behind_in(o + LANES, weight, rgb[0], scratch), through, ahead * rgb[0])
-    green = fnma(behind_in(o + 2 * LANES, weight, rgb[1], scratch), through, ahead * rgb[1])
-    blue = fnma(behind_in(o + 3 * LANES, weight, rgb[2], scratch), through, ahead * rgb[2])
+    odds = select(free, alpha, splat(_f(0))) / (_f(1) - alpha)
+    red = contrast(o + LANES, T, weight, rgb[0], scratch)
+    green = contrast(o + 2 * LANES, T, weight, rgb[1], scratch)
+    blue = contrast(o + 3 * LANES, T, weight, rgb[2], scratch)
     squares = fma(red, red, fma(green, green, blue * blue))
     for k in range(n_extras):
         value = vfill(extras, i * n_extras + k)
-        behind = behind_in(o + (4 + k) * LANES, weight, value, scratch)
-        other = fnma(behind, through, ahead * value)
+        other = contrast(o + (4 + k) * LANES, T, weight, value, scratch)
         squares = fma(other, other, squares)
-    return (red, green, blue), squares
+    return (red, green, blue), odds, squares * (odds * odds)
+
+
+@helper
+def begin_two(todo: int, footprint: Any) -> Any:
+    """The two lowest blocks of a mask, and the mask without them.
+
+    Each is its number, u and dy, and alpha before and after it is cut.
+    """
+    block0 = lowest_block(todo)
+    todo &= todo - 1
+    block1 = lowest_block(todo)
+    todo &= todo - 1
+    u0, y0, exponent0 = exponent_in_block(block0, footprint)
+    u1, y1, exponent1 = exponent_in_block(block1, footprint)
+    (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+    return (block0, u0, y0, full0, alpha0), (block1, u1, y1, full1, alpha1), todo
+
+
+@helper
+def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
+    """The nine sums that a row begins with, those of a block added."""
+    m00, m20, m11, m02, m40, m31, m22, m13, m04 = sums
+    uu, uy, yy = u * u, u * y, y * y
+    suu, syy = s * uu, s * yy
+    return (
+        m00 + s,
+        m20 + suu,
+        fma(s, uy, m11),
+        m02 + syy,
+        fma(suu, uu, m40),
+        fma(suu, uy, m31),
+        fma(suu, yy, m22),
+        fma(syy, uy, m13),
+        fma(syy, yy, m04),
+    )
+
+
+@helper
+def mean_sum(at: int, k: int, one: Any, two: Any, moves: Any, total: Any) -> Any:
+    """The sum of coordinate k of the mean, those of two blocks added.
+
+    Its moves are at ``at``. A block is s^2; (1 - alpha) s_c of the three colours, and by what to
+    take them to be w alpha s_c; u and dy.
+    """
+    s0, through0, scale0, u0, y0 = one
+    s1, through1, scale1, u1, y1 = two
+    a = at + POLYNOMIAL * k
+    a_u, a_uu, a_uy = vfill(moves, a + 1), vfill(moves, a + 3), vfill(moves, a + 4)
+    inner0 = fma(a_uy, y0, fma(a_uu, u0, a_u))
+    inner1 = fma(a_uy, y1, fma(a_uu, u1, a_u))
+    a_1, a_y, a_yy = vfill(moves, a), vfill(moves, a + 2), vfill(moves, a + 5)
+    P0 = fma(inner0, u0, fma(fma(a_yy, y0, a_y), y0, a_1))
+    P1 = fma(inner1, u1, fma(fma(a_yy, y1, a_y), y1, a_1))
+    c = at + COLORS + 3 * k
+    red, green, blue = vfill(moves, c), vfill(moves, c + 1), vfill(moves, c + 2)
+    color0 = fma(red, through0[0], fma(green, through0[1], blue * through0[2]))
+    color1 = fma(red, through1[0], fma(green, through1[1], blue * through1[2]))
+    total = fma(fma(s0, P0, scale0 * color0), P0, total)
+    return fma(fma(s1, P1, scale1 * color1), P1, total)
+
+
+@helper
+def look_through_tile(
+    start: int,
+    end: int,
+    live: int,
+    tile_x: int,
+    tile_y: int,
+    entries: Any,
+    masks: Any,
+    footprints: Any,
+    moves: Any,
+    extras: Any,
+    n_extras: int,
+    scratch: Any,
+    table: Any,
+) -> None:
+    """Writes the rows of the entries from ``start`` to ``end``, which are those of one tile."""
+    stride = (4 + n_extras) * LANES
+    zero = splat(_f(0))
+    finished = 0
+    for at in range(start, end):
+        if at % CHECK_EVERY == 0:  # see the forward pass
+            live &= ~finished
+        i = entries[at, 0]
+        moves_at = i * MOVES
+        ahead_at = min(at + AHEAD, end - 1)
+        ahead = entries[ahead_at, 0]
+        prefetch(footprints, ahead * FOOTPRINT)
+        prefetch(moves, ahead * MOVES)
+        prefetch(moves, ahead * MOVES + LANES)
+        prefetch(table, entries[ahead_at, 1] * COLUMNS)
+        footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
+        rgb = color_of(i, footprints)
+        sums = (zero, zero, zero, zero, zero, zero, zero, zero, zero)
+        x, y, z, ww = zero, zero, zero, zero
+        one, two, todo = begin_two(masks[at] & live, footprint)
+        while one[0] < BLOCKS:
+            # Begun before these two are done: a processor does not look far enough ahead.
+            next_one, next_two, todo = begin_two(todo, footprint)
+            block0, u0, y0, full0, alpha0 = one
+            block1, u1, y1, full1, alpha1 = two
+            o0, o1 = block0 * stride, block1 * stride
+            going_on0, T0, weight0 = blend_again(o0, alpha0, scratch)
+            going_on1, T1, weight1 = blend_again(o1, alpha1, scratch)
+            if not any_lane(going_on0):
+                finished |= BIT[block0]
+            if not any_lane(going_on1):
+                finished |= BIT[block1]
+            free0 = both(going_on0, ge(MAX_ALPHA, full0))
+            free1 = both(going_on1, ge(MAX_ALPHA, full1))
+            through0, odds0, s0 = look_through(
+                o0, free0, alpha0, T0, weight0, rgb, i, extras, n_extras, scratch
+            )
+            through1, odds1, s1 = look_through(
+                o1, free1, alpha1, T1, weight1, rgb, i, extras, n_extras, scratch
+            )
+            ww = fma(weight1, weight1, fma(weight0, weight0, ww))
+            seen0 = (s0, through0, weight0 * odds0, u0, y0)
+            seen1 = (s1, through1, weight1 * odds1, u1, y1)
+            x = mean_sum(moves_at, 0, seen0, seen1, moves, x)
+            y = mean_sum(moves_at, 1, seen0, seen1, moves, y)
+            z = mean_sum(moves_at, 2, seen0, seen1, moves, z)
+            sums = shape_sums(s1, u1, y1, shape_sums(s0, u0, y0, sums))
+            one, two = next_one, next_two
+        sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, x, y, z, zero, zero, zero))
 
 
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1],"
-    " f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
+    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
 )
 def raster_fisher(
     part: int,
@@ -148,17 +291,20 @@ def raster_fisher(
     entries: Any,
     masks: Any,
     footprints: Any,
+    moves: Any,
     extras: Any,
     image: Any,
     planes: Any,
     extras_count: bool,
     table: Any,
 ) -> None:
-    """Fills the table [records, 48] with a row per intersection.
+    """Fills the table [records, 16] with a row per intersection.
 
-    Takes what :func:`raster_forward` took and gave; ``extras_count`` says whether the channels
-    beside colour are among those that alpha is looked at through.
+    Takes what :func:`raster_forward` took and gave, and ``moves`` [N, 32] of the means.
+    ``extras_count`` says whether the channels beside colour are among those that alpha is looked at
+    through.
     """
+    align_stack()
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
     n_extras = extras.shape[1] if extras_count else 0
@@ -176,65 +322,20 @@ def raster_fisher(
                 block, block * stride, tile_x, tile_y, image, planes, n_extras, scratch, edge
             )
         live = blocks_in_image(tile_x, tile_y, width, height)
-        end = ends[tile]
-        finished = 0
-        for at in range(offsets[tile], end):
-            if at % CHECK_EVERY == 0:  # see the forward pass
-                live &= ~finished
-            i = entries[at, 0]
-            row = entries[at, 1] * COLUMNS
-            todo = masks[at] & live
-            ahead_at = min(at + AHEAD, end - 1)
-            prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
-            prefetch(table, entries[ahead_at, 1] * COLUMNS)
-            footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-            rgb = color_of(i, footprints)
-            m00, m10, m01, m20, m11, m02 = zero, zero, zero, zero, zero, zero
-            m30, m21, m12, m03, m40, m31 = zero, zero, zero, zero, zero, zero
-            m22, m13, m04, ww = zero, zero, zero, zero
-            r0, r1, r2, r3, r4, r5 = zero, zero, zero, zero, zero, zero
-            g0, g1, g2, g3, g4, g5 = zero, zero, zero, zero, zero, zero
-            b0, b1, b2, b3, b4, b5 = zero, zero, zero, zero, zero, zero
-            while todo != 0:
-                block = lowest_block(todo)
-                todo &= todo - 1
-                o = block * stride
-                u, y, exponent = exponent_in_block(block, footprint)
-                (full, alpha), _ = opacities(exponent, exponent)
-                going_on, T, weight = blend_again(o, alpha, scratch)
-                if not any_lane(going_on):
-                    finished |= BIT[block]
-                free = both(going_on, ge(MAX_ALPHA, full))
-                (red, green, blue), s = look_through(
-                    o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
-                )
-                uu, uy, yy = u * u, u * y, y * y
-                ww = fma(weight, weight, ww)
-                su, sy, suu, syy = s * u, s * y, s * uu, s * yy
-                m00, m10, m01 = m00 + s, m10 + su, m01 + sy
-                m20, m11, m02 = m20 + suu, fma(s, uy, m11), m02 + syy
-                m30, m21 = fma(su, uu, m30), fma(sy, uu, m21)
-                m12, m03 = fma(su, yy, m12), fma(sy, yy, m03)
-                m40, m31, m22 = fma(suu, uu, m40), fma(suu, uy, m31), fma(suu, yy, m22)
-                m13, m04 = fma(syy, uy, m13), fma(syy, yy, m04)
-                red, green, blue = red * weight, green * weight, blue * weight
-                r0, g0, b0 = r0 + red, g0 + green, b0 + blue
-                r1, g1, b1 = fma(red, u, r1), fma(green, u, g1), fma(blue, u, b1)
-                r2, g2, b2 = fma(red, y, r2), fma(green, y, g2), fma(blue, y, b2)
-                r3, g3, b3 = fma(red, uu, r3), fma(green, uu, g3), fma(blue, uu, b3)
-                r4, g4, b4 = fma(red, uy, r4), fma(green, uy, g4), fma(blue, uy, b4)
-                r5, g5, b5 = fma(red, yy, r5), fma(green, yy, g5), fma(blue, yy, b5)
-            moments = (m00, m10, m01, m20, m11, m02, m30, m21, m12, m03, m40, m31, m22, m13, m04)
-            sum16(table, row, (*moments, ww))
-            mixed = (r0, r1, r2, r3, r4, r5, g0, g1, g2, g3, g4, g5, b0, b1, b2, b3)
-            sum16(table, row + LANES, mixed)
-            sum16(
-                table,
-                row + 2 * LANES,
-                (b4, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5, b5),
+        start, end = offsets[tile], ends[tile]
+        if n_extras > 0:
+            look_through_tile(
+                *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
+                *(extras, n_extras, scratch, table),
+            )
+        else:  # compiled apart: room for extras in the middle of the loop would slow it down
+            look_through_tile(
+                *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
+                *(extras, 0, scratch, table),
             )
         for e in range(end, offsets[tile + 1]):  # behind what is seen
-            row = entries[e, 1] * COLUMNS
-            for k in range(0, COLUMNS, LANES):
-                vstore(table, row + k, zero)
+            vstore(table, entries[e, 1] * COLUMNS, zero)
         tile = next_of(counter)
+
+
+assert BY_MEAN + 3 <= COLUMNS

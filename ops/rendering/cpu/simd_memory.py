@@ -330,3 +330,20 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
         return context.get_dummy_value()
 
     return types.void(array, index), codegen
+
+
+@vector_intrinsic
+def align_stack(typingctx: Any) -> Any:
+    """Makes the stack of the kernel that calls it start at a cache line.
+
+    Vectors that find no register are kept on the stack. LLVM does not align it for their sake, and
+    each of them would lie across two cache lines.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        attributes = builder.function.attributes
+        attributes.add("nounwind")  # llvmlite writes the alignment only where there is another one
+        attributes.alignstack = 4 * LANES
+        return context.get_dummy_value()
+
+    return types.void(), codegen

@@ -2,7 +2,7 @@
 
 With J_pc the Jacobian of channel c of a pixel and D the variances of the parameters, the variance
 sum_c J_pc D J_pc^T is a sum over the Gaussians of the pixel. What one of them adds is, in the terms
-of :mod:`raster_fisher`, a polynomial in u and dy whose 34 coefficients depend on the Gaussian and
+of :mod:`raster_gram`, a polynomial in u and dy whose 34 coefficients depend on the Gaussian and
 the view only. They are laid out like a row of sums there.
 """
 
@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ops.rendering.cpu.jit import helper, kernel
-from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite
-from ops.rendering.cpu.projection_fisher import (
+from ops.rendering.cpu.projection import FOOTPRINT, finite
+from ops.rendering.cpu.projection_fisher import lit_channels
+from ops.rendering.cpu.projection_gram import (
     BY_RED,
     GRAM,
     NUMBERS,
@@ -24,10 +25,9 @@ from ops.rendering.cpu.projection_fisher import (
     TOTALS,
     numbers,
 )
-from ops.rendering.cpu.projection_fisher import WORKSPACE as NUMBERS_WORKSPACE
+from ops.rendering.cpu.projection_gram import WORKSPACE as NUMBERS_WORKSPACE
 from ops.rendering.cpu.raster_backward import blend_again
-from ops.rendering.cpu.raster_fisher import COLUMNS as ROW
-from ops.rendering.cpu.raster_fisher import MIXED, WEIGHTS, look_through, open_block
+from ops.rendering.cpu.raster_fisher import look_through, open_block
 from ops.rendering.cpu.raster_forward import (
     AHEAD,
     CHECK_EVERY,
@@ -37,6 +37,8 @@ from ops.rendering.cpu.raster_forward import (
     footprint_in_tile,
     opacities,
 )
+from ops.rendering.cpu.raster_gram import COLUMNS as ROW
+from ops.rendering.cpu.raster_gram import MIXED, WEIGHTS
 from ops.rendering.cpu.simd import (
     LANES,
     any_lane,
@@ -126,17 +128,13 @@ def project_uncertainty(
         seen = gt(vload(depths, i), _f(0))
         if not any_lane(seen):
             continue
-        transpose(footprints, i * FOOTPRINT, FOOTPRINT, shades, 0, LANES)
-        red = gt(vload(shades, RED * LANES), _f(0))
-        green = gt(vload(shades, GREEN * LANES), _f(0))
-        blue = gt(vload(shades, BLUE * LANES), _f(0))
+        red, green, blue = lit_channels(i, footprints, shades)
         if degree > 0:
             x, y, z, _ = direction(i, means, cam)
             basis(degree, x, y, z, space)
             coefficients(i, degree, shN, space)
-        numbers(
-            i, degree, means, quats, log_scales, opacity_logits, shN, (red, green, blue), cam, space
-        )
+        lit = (red, green, blue)
+        numbers(i, degree, means, quats, log_scales, opacity_logits, lit, cam, space)
         a, b, c = load3(d_means, 3 * i)
         d, e, f, g = load4(d_quats, 4 * i)
         h, k, m = load3(d_log_scales, 3 * i)
@@ -284,7 +282,7 @@ def raster_uncertainty(
                 if not any_lane(going_on):
                     finished |= BIT[block]
                 free = both(going_on, ge(MAX_ALPHA, full))
-                (red, green, blue), s = look_through(
+                (red, green, blue), odds, s = look_through(
                     o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch
                 )
                 uu, uy, yy = u * u, u * y, y * y
@@ -293,7 +291,7 @@ def raster_uncertainty(
                 mixed = fma(green, _mixed_part(row + MIXED + 6, u, y, uu, uy, yy, coefs), mixed)
                 mixed = fma(blue, _mixed_part(row + MIXED + 12, u, y, uu, uy, yy, coefs), mixed)
                 own = weight * weight * vfill(coefs, row + WEIGHTS)
-                part_of = fma(s, shape, fma(weight, mixed, own))
+                part_of = fma(s, shape, fma(weight * odds, mixed, own))
                 # Rounding may leave a little less than nothing.
                 sum_ = vload(scratch, o + result) + vmax(select(going_on, part_of, zero), _f(0))
                 vstore(scratch, o + result, sum_)

@@ -60,14 +60,16 @@ def test_exact_information(make, mode, seed, degree, features, reach, distance):
     settings, background = RenderSettings(mode=mode), torch.tensor([0.2, 0.5, 0.9])
     wanted = FisherSettings(method="exact", features_reach_shapes=reach, blocks=True)
     [found] = fisher_information(splats, cameras, settings, wanted, background)
+    alone = replace(wanted, blocks=False)
+    [diagonal] = fisher_information(splats, cameras, settings, alone, background)
     J = _jacobian(splats, cameras, settings, background, reach)
-    for name, value in found.tensors().items():
-        exact = J[name].square().sum(0)
-        assert value.shape == exact.shape
-        if exact.numel():
-            assert make.relative(value, exact) < 1e-5, name
-            seen = exact > 1e-4 * exact.max()
-            assert ((value - exact).abs() / exact)[seen].max() < 2e-3, name
+    for name, exact in ((name, J[name].square().sum(0)) for name in found.tensors()):
+        for value in (found.tensors()[name], diagonal.tensors()[name]):
+            assert value.shape == exact.shape
+            if exact.numel():
+                assert make.relative(value, exact) < 1e-5, name
+                seen = exact > 1e-4 * exact.max()
+                assert ((value - exact).abs() / exact)[seen].max() < 2e-3, name
     rows = torch.cat([J[n].reshape(*J[n].shape[:2], -1) for n in NAMES], dim=2)
     exact = torch.einsum("onj,onk->njk", rows, rows)
     assert found.blocks.shape == (12, len(BLOCK_PARAMETERS), len(BLOCK_PARAMETERS))
@@ -75,6 +77,48 @@ def test_exact_information(make, mode, seed, degree, features, reach, distance):
     diagonal = torch.cat([found.tensors()[n].reshape(12, -1) for n in NAMES], dim=1)
     assert torch.allclose(found.blocks.diagonal(dim1=1, dim2=2), diagonal, rtol=1e-5)
     assert not found.estimated
+
+
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize(("degree", "features"), [(3, 0), (0, 2)])
+def test_information_as_fisherrf_adds_it_up(make, mode, degree, features):
+    splats = make.splats(12, seed=4, degree=degree, features=features, size=0.25)
+    cameras = make.cameras([(17, 14)], seed=4)
+    settings, background = RenderSettings(mode=mode), torch.tensor([0.2, 0.5, 0.9])
+    wanted = FisherSettings(method="exact", variant="fisherrf", features_reach_shapes=False)
+    [found] = fisher_information(splats, cameras, settings, wanted, background)
+    J = _jacobian(splats, cameras, settings, background, False)
+    pixels = 17 * 14
+    opacities = torch.sigmoid(splats.opacity_logits.double())
+    once = {
+        "log_scales": splats.log_scales.double().exp(),
+        "opacity_logits": opacities * (1 - opacities),
+    }
+    for name, value in found.tensors().items():
+        rows = J[name]
+        grey = rows[: 3 * pixels].reshape(pixels, 3, *rows.shape[1:]).sum(1)
+        exact = (grey.square().sum(0) + rows[3 * pixels :].square().sum(0)) / once.get(name, 1.0)
+        assert make.relative(value, exact) < 1e-5, name
+    probed = replace(wanted, method="probes", probes=400)
+    [estimate] = fisher_information(splats, cameras, settings, probed, background)
+    for name, value in estimate.tensors().items():
+        true = found.tensors()[name]
+        if not true.numel():
+            continue
+        seen = true > 1e-6 * true.max()
+        z = (value - true)[seen] / (true[seen] * (2 / 400) ** 0.5)
+        assert z.abs().max() < 6, name
+
+
+def test_summed_channels_bound_the_information(make):
+    # (a + b + c)^2 <= 3 (a^2 + b^2 + c^2); of coefficients of one colour only that channel is left.
+    splats, cameras = make.splats(60, degree=1, size=0.2), make.cameras([(30, 24)])
+    [exact] = fisher_information(splats, cameras)
+    [summed] = fisher_information(splats, cameras, fisher=FisherSettings(variant="fisherrf"))
+    assert (summed.means <= 3 * exact.means * (1 + 1e-4)).all()
+    assert (summed.quats <= 3 * exact.quats * (1 + 1e-4)).all()
+    assert torch.equal(summed.sh0, exact.sh0)
+    assert torch.equal(summed.shN, exact.shN)
 
 
 def test_probes_agree_with_the_exact_information(make):
@@ -138,19 +182,21 @@ def test_what_is_not_seen_has_no_information(make):
         assert (once.tensors()[name] >= 0).all()
 
 
-def test_same_bytes_for_any_number_of_threads(make, torch_threads):
+@pytest.mark.parametrize("blocks", [False, True])
+def test_same_bytes_for_any_number_of_threads(make, torch_threads, blocks):
     splats, cameras = make.splats(3000, features=3, degree=2, size=0.03), make.cameras([(70, 61)])
     found = []
     for count in (1, 2, 3):
         torch_threads(count)
-        [one] = fisher_information(splats, cameras, fisher=FisherSettings(blocks=True))
-        values = {**one.tensors(), "blocks": one.blocks}
+        [one] = fisher_information(splats, cameras, fisher=FisherSettings(blocks=blocks))
+        values = one.tensors() | ({"blocks": one.blocks} if blocks else {})
         found.append({k: v.numpy().tobytes() for k, v in values.items()})
     assert found[0] == found[1] == found[2]
 
 
+@pytest.mark.parametrize("blocks", [False, True])
 @pytest.mark.parametrize("log_scale", [-60.0, 8.0, 30.0])
-def test_extreme_input_is_finite(make, log_scale):
+def test_extreme_input_is_finite(make, log_scale, blocks):
     splats = make.splats(20, features=1)
     log_scales = splats.log_scales.clone()
     log_scales[::2] = log_scale
@@ -159,13 +205,12 @@ def test_extreme_input_is_finite(make, log_scale):
     means = splats.means.clone()
     means[5] = float("nan")
     splats = replace(splats, log_scales=log_scales, quats=quats, means=means)
-    [found] = fisher_information(
-        splats, make.cameras([(33, 20)]), fisher=FisherSettings(blocks=True)
-    )
+    wanted = FisherSettings(blocks=blocks)
+    [found] = fisher_information(splats, make.cameras([(33, 20)]), fisher=wanted)
     for name, value in found.tensors().items():
         assert torch.isfinite(value).all(), name
         assert (value >= 0).all(), name
-    assert torch.isfinite(found.blocks).all()
+    assert found.blocks is None or torch.isfinite(found.blocks).all()
 
 
 def test_bad_input(make):
@@ -174,6 +219,13 @@ def test_bad_input(make):
         fisher_information(splats, cameras, fisher=FisherSettings(method="probes", probes=0))
     with pytest.raises(InputError, match="'auto', 'exact' or 'probes', found 'guess'"):
         fisher_information(splats, cameras, fisher=FisherSettings(method="guess"))  # type: ignore
+    released = FisherSettings(variant="fisherrf")
+    with pytest.raises(InputError, match="'fisherrf' has diagonals only"):
+        fisher_information(splats, cameras, fisher=replace(released, blocks=True))
+    with pytest.raises(InputError, match="features do not reach shapes"):
+        fisher_information(make.splats(3, features=1), cameras, fisher=released)
+    with pytest.raises(InputError, match="'jacobian' or 'fisherrf', found 'guess'"):
+        fisher_information(splats, cameras, fisher=FisherSettings(variant="guess"))  # type: ignore
     with pytest.raises(InputError, match="exact information needs splats on 'cpu'"):
         fisher_information(splats.to("meta"), cameras, fisher=FisherSettings(method="exact"))
 

@@ -7,8 +7,10 @@ import logging
 import os
 import pickle
 import re
+import shutil
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
+from ops import kernel_cache
 from ops.rendering.cpu import autograd, jit  # noqa: F401  (compiles what is not yet cached)
 
 ROOT = Path(__file__).parents[3]
@@ -148,20 +151,120 @@ def test_kernels_hold_the_arithmetic_of_their_helpers():
     assert kernels > 8
 
 
-def test_cache_folder_where_others_cannot_be_written(tmp_path, monkeypatch):
-    file = tmp_path / "in the way"
+def _nowhere(tmp_path: Path) -> dict[str, str]:
+    """An environment with no folder for caches, below which even root can make none."""
+    file = tmp_path / "a file"
     file.touch()
-    monkeypatch.setenv("NUMBA_CACHE_DIR", str(file))  # not a folder
-    monkeypatch.setattr(jit, "__file__", str(tmp_path / "nowhere" / "jit.py"))
-    monkeypatch.setattr(Path, "home", lambda: file)
-    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
-    (tmp_path / "nowhere").mkdir()
-    (tmp_path / "nowhere" / "__pycache__").touch()  # a file: cannot hold folders either
-    folder = Path(jit._cache_folder())
-    assert folder.is_dir()
-    assert tmp_path not in folder.parents
+    names = ("NUMBA_CACHE_DIR", "HOME", "XDG_CACHE_HOME")
+    return {name: str(file / name.lower()) for name in names}
+
+
+def test_cache_folder_is_the_first_that_can_be_written(tmp_path, monkeypatch, caplog):
+    package = tmp_path / "package"
+    package.mkdir()
+    (package / "jit.py").touch()
+    monkeypatch.setattr(jit, "__file__", str(package / "jit.py"))
+    for name, value in _nowhere(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert Path(jit._cache_folder()).parent == package / "__pycache__"
+    shutil.rmtree(package / "__pycache__")
+    (package / "__pycache__").touch()  # a file: cannot hold folders either
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "user"))
+    if sys.platform != "darwin":
+        assert Path(jit._cache_folder()).parent == tmp_path / "user" / "splatworks"
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
     assert Path(jit._cache_folder()).parent == tmp_path / "given"
+    assert not caplog.records
+
+
+def test_one_warning_where_no_cache_folder_can_be_written(tmp_path, monkeypatch, caplog):
+    kernel_cache._warn.cache_clear()
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    (tmp_path / "__pycache__").touch()
+    for name, value in _nowhere(tmp_path).items():
+        monkeypatch.setenv(name, value)
+    assert jit._cache_folder() is None
+    assert jit._cache_folder() is None
+    [record] = caplog.records
+    assert record.levelno == logging.WARNING
+    assert "every process compiles them anew" in record.getMessage()
+    for place in ("numba_cache_dir", "__pycache__"):
+        assert place in record.getMessage()
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="has no device that is full")
+def test_folder_without_room_is_not_taken(tmp_path, monkeypatch):
+    given, made = tmp_path / "given", tempfile.TemporaryFile
+
+    def temporary(**options):
+        file = made(**options)
+        if given not in Path(options["dir"]).parents:
+            return file
+        file.close()
+        return Path("/dev/full").open("wb", buffering=0)
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(given))
+    assert Path(jit._cache_folder()).parent == tmp_path / "__pycache__"
+
+
+def test_a_user_without_a_home(tmp_path, monkeypatch):
+    def unknown() -> Path:
+        raise RuntimeError("could not determine home directory")
+
+    monkeypatch.setattr(Path, "home", unknown)
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(jit, "__file__", str(tmp_path / "jit.py"))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "given"))
+    assert Path(jit._cache_folder()).parent == tmp_path / "given"
+
+
+# Arguments: a folder of the package. Everything that it says goes to stderr.
+_DRAW_ONCE = """
+import sys
+import torch
+import ops
+from ops.cameras import Cameras
+from ops.rendering.render import render
+from ops.splats.model import Splats
+
+assert ops.__file__.startswith(sys.argv[1]), ops.__file__
+splats = Splats(
+    means=torch.tensor([[0.0, 0, 2], [0.2, 0, 3]]),
+    quats=torch.eye(4)[:2], log_scales=torch.full((2, 3), -2.0), opacity_logits=torch.ones(2),
+    sh0=torch.ones(2, 1, 3), shN=torch.zeros(2, 0, 3),
+)
+K = torch.tensor([[[40.0, 0, 20], [0, 40, 16], [0, 0, 1]]])
+cameras = Cameras(viewmats=torch.eye(4)[None], Ks=K, widths=(40,), heights=(32,), names=("a",))
+[seen] = render(splats, cameras)
+print(float(seen.colors.max()))
+"""
+
+
+@pytest.mark.slow
+def test_drawing_from_a_read_only_checkout_without_a_cache(tmp_path):
+    checkout = tmp_path / "checkout"
+    skipped = shutil.ignore_patterns("__pycache__", "static")
+    shutil.copytree(ROOT / "ops", checkout / "ops", ignore=skipped)
+    (checkout / "ops/rendering/cpu/__pycache__").touch()  # for root, who may write anywhere
+    for path in [checkout, *checkout.rglob("*")]:
+        path.chmod(path.stat().st_mode & ~0o222)
+    env = {**os.environ, **_nowhere(tmp_path), "PYTHONDONTWRITEBYTECODE": "1"}
+    env["PYTHONPATH"] = str(checkout)
+    try:
+        done = subprocess.run(
+            [sys.executable, "-c", _DRAW_ONCE, str(checkout)],
+            cwd=tmp_path, env=env, text=True, capture_output=True,
+        )  # fmt: skip
+    finally:
+        for path in [checkout, *checkout.rglob("*")]:
+            path.chmod(path.stat().st_mode | 0o200)
+    assert done.returncode == 0, done.stderr
+    assert float(done.stdout) > 0.5
+    of_cache, *said = sorted(done.stderr.splitlines())
+    assert of_cache.startswith("compiled kernels cannot be kept")
+    assert said == ["compiling the CPU renderer (drawing); this takes about 10 seconds ..."]
 
 
 def test_any_changed_file_gives_another_folder(tmp_path, monkeypatch):
@@ -195,6 +298,15 @@ def test_compiling_is_announced_when_it_takes_long(caplog):
     assert [r.getMessage() for r in caplog.records] == [
         "compiling the CPU renderer (drawing), once per machine; this takes about 10 seconds ..."
     ]
+
+
+def test_compiling_is_announced_on_stderr_where_nobody_listens(capsys, monkeypatch):
+    monkeypatch.setattr(jit.log, "hasHandlers", lambda: False)
+    with jit.announced("drawing", after_s=0.01):
+        time.sleep(0.2)
+    shown = capsys.readouterr()
+    assert shown.err.startswith("compiling the CPU renderer (drawing)")
+    assert not shown.out
 
 
 def test_every_part_runs_once_and_errors_come_through():
