@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from assets.file_hashes import FileHashes
 from assets.fingerprint import Code, fingerprint
@@ -94,13 +94,16 @@ def recipe(
         inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = stage.settings_for(scene)
     read = stage.also_for(scene) | ({stage.section: settings} if settings else {})
+    words: dict[str, Any] = {k: as_json(v) for k, v in read.items()}
+    if stage.variant:
+        words["variant"] = stage.variant
     if stage.also_depends_on is not None:
         for name, fact in stage.also_depends_on(settings).items():
             inputs[name] = {"content": fact, "version": fact}
     return Provenance(
         code=fingerprint(modules),
         modules=modules,
-        settings={k: as_json(v) for k, v in read.items()},
+        settings=words,
         seed=getattr(settings, "seed", None),
         inputs=inputs,
         sources={} if source is None else source.files,

@@ -27,8 +27,9 @@ class AblationSettings:
     """Where settings are varied. What they are varied around stands in ``[mipmap_adapt]``,
     ``[mipmap_pseudo]`` and ``[mipmap]``."""
 
-    scales: tuple[str, ...] = ("x1_4", "x4")
-    """At which scales of the study; each takes about 20 adaptations."""
+    scales: tuple[str, ...] = ()
+    """At which scales of the study, each of which takes about 20 adaptations; none for one below
+    the base and one above it."""
 
 
 def figure_file(tree: xr.DataTree, home: Home, scene: str) -> list[Path]:
@@ -72,8 +73,9 @@ def table(
     )
     found = _Rows(work.checkpoint)
     variations = ablations(*around)
-    total = len(variations) * len(settings.scales)
-    for name in settings.scales:
+    scales = work.variant.split(",")
+    total = len(variations) * len(scales)
+    for name in scales:
         for variation in variations:
             work.progress(len(found.done), total, "ablations")
             if (name, variation.name) not in found.done:

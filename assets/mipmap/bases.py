@@ -53,8 +53,12 @@ def base(
     """
     from assets.bridge.points import points_from
     from assets.bridge.splats import training_tree
+    from assets.bridge.views import StoredViews
+    from ops.mipmap.protocol import check_sizes
     from ops.splats.training import train
 
+    sides = {"zoom_out": Fraction(1, 2), "zoom_in": Fraction(2)}
+    check_sizes(StoredViews(views), work.also["mipmap"], (sides[work.variant],))
     result = train(
         views_at_base(work, views),
         points_from(points),

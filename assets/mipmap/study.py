@@ -49,7 +49,11 @@ def _ablations(
 ) -> list[Stage]:
     """The table of ablations, at some of the scales; its own topic, because it takes long."""
     settings: AblationSettings = scene.settings(AblationSettings, ABLATIONS)
-    chosen = [scale_name(s) for s in sorted_scales(settings.scales)]
+    if settings.scales:
+        chosen = [scale_name(s) for s in sorted_scales(settings.scales)]
+    else:
+        sides = [[n for n in names if (parse_scale(n) > 1) == larger] for larger in (False, True)]
+        chosen = [side[len(side) // 2] for side in sides if side]
     inputs = ["capture/views"]
     for name in chosen:
         if name not in names:
@@ -59,7 +63,8 @@ def _ablations(
         inputs.append(_base("zoom_in" if zoom_in else "zoom_out", own_base))
         inputs += ["mipmap/prior"] if zoom_in else []
         inputs += [f"mipmap/{name}/truth"] if name in beyond else []
-    return [replace(ablations.table, inputs=tuple(dict.fromkeys(inputs)))]
+    made = {"inputs": tuple(dict.fromkeys(inputs)), "variant": ",".join(chosen)}
+    return [replace(ablations.table, **made)]  # type: ignore[arg-type]
 
 
 @cache

@@ -145,18 +145,27 @@ def strip(
     names = [n for n in _SHOWN if n in evaluation.pictures]
     numbers = _psnr_by_method(evaluation)
     height, width = evaluation.pictures[names[0]].shape[:2]
-    tall = 2.6 * height / width
-    figure = Figure(figsize=(2.7 * len(names), 2 * tall + 0.75), dpi=dpi, layout="constrained")
-    axes = figure.subplots(2, len(names), squeeze=False)
+    columns = -(-len(names) // 2) if len(names) > 5 else len(names)
+    blocks = -(-len(names) // columns)
+    tall = blocks * (2 * 2.6 * height / width + 0.45) + 0.4
+    figure = Figure(figsize=(2.7 * columns, tall), dpi=dpi, layout="constrained")
+    axes = figure.subplots(2 * blocks, columns, squeeze=False)
     box = _box(width, height, centre, zoom)
-    for column, name in enumerate(names):
-        _cell(axes[:, column], evaluation.pictures[name], box)
+    for place in range(columns * blocks):
+        row, column = divmod(place, columns)
+        pair = axes[2 * row : 2 * row + 2, column]
+        if place >= len(names):
+            for one in pair:
+                one.set_axis_off()
+            continue
+        name = names[place]
+        _cell(pair, evaluation.pictures[name], box)
         number = numbers.get(name)
-        axes[0, column].set_title(name + (f"  {number:.2f} dB" if number else ""), fontsize=9)
+        pair[0].set_title(name + (f"  {number:.2f} dB" if number else ""), fontsize=10)
     figure.suptitle(
         f"{scale_title(evaluation.scale)}   {evaluation.view}   dB: mean of the scored views "
-        f"against photos   pseudo: {evaluation.pseudo_label}",
-        fontsize=8,
+        f"against photos\npseudo: {evaluation.pseudo_label}",
+        fontsize=9,
     )
     return _drawn(figure)
 

@@ -13,6 +13,8 @@ from ops.progress import Progress, silent
 from storage.home import Home
 
 TINY = """\
+studies = []
+
 [capture]
 width = 64
 height = 48
