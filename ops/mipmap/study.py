@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from pathlib import Path
 
 import torch
 from torch import Tensor
@@ -85,6 +86,7 @@ def adapt_to_scale(
     *,
     background: Tensor | None = None,
     device: torch.device | str = "cpu",
+    checkpoint_path: Path | None = None,
     progress: Progress = silent,
 ) -> AdaptResult:
     """Adapt a copy of the base to a scale; see :func:`ops.mipmap.adapt.adapt`.
@@ -96,6 +98,7 @@ def adapt_to_scale(
         settings: How.
         background: [3] RGB; None is black.
         device: Where to work.
+        checkpoint_path: Where to keep the state of an unfinished run.
         progress: Told every few steps.
     """
     position = {index: i for i, index in enumerate(roles.pictures)}
@@ -107,6 +110,7 @@ def adapt_to_scale(
         train_cameras=base.views.cameras[list(roles.train)],
         background=background,
         device=device,
+        checkpoint_path=checkpoint_path,
         progress=progress,
     )
 
