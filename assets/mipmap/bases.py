@@ -90,7 +90,7 @@ def base_renders(
     from assets.bridge.splats import splats_from
     from assets.mipmap.background import background_of
     from ops.mipmap.protocol import view_roles
-    from ops.mipmap.study import Base, pictures_at_base
+    from ops.mipmap.study import Base, pictures_at_base, source_of
 
     protocol, at_base = work.also["mipmap"], views_at_base(work, views)
     roles = view_roles(at_base.splits, protocol)
@@ -107,11 +107,10 @@ def base_renders(
 
         pictures = tuple(to_float(p) for p in pictures)
     cameras = at_base.cameras[list(roles.pictures)]
-    label = "renders of the base"
-    if protocol.train_pictures == "photos":
-        label += ", photos at training poses"
     splits = [at_base.splits[i] for i in roles.pictures]
-    return pictures_tree(pictures, cameras, splits, roles.pictures, Fraction(1), label)
+    return pictures_tree(
+        pictures, cameras, splits, roles.pictures, Fraction(1), source_of(protocol)
+    )
 
 
 @stage(

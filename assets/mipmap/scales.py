@@ -83,7 +83,8 @@ def pseudo(
         arrays = prior_arrays_from(prior[0])
         upscaler = prior_from(work.also["mipmap_prior"], arrays, device=work.device)
     scale = parse_scale(work.variant)
-    found = pseudo_truth(images, cameras, scale, settings, upscaler, work.progress)
+    source = str(renders.attrs["label"])
+    found = pseudo_truth(images, cameras, scale, settings, upscaler, work.progress, source=source)
     if prior and "stand-in" in found.label:
         work.note(f"Pseudo ground truth: {found.label}.")
     indices = group(renders, "pictures")["view_index"].values.tolist()

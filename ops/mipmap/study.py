@@ -98,7 +98,7 @@ def adapt_to_scale(
         settings: How.
         background: [3] RGB; None is black.
         device: Where to work.
-        checkpoint_path: See :func:`ops.mipmap.adapt.adapt`.
+        checkpoint_path: Where to keep the state of an unfinished run.
         progress: Told every few steps.
     """
     position = {index: i for i, index in enumerate(roles.pictures)}

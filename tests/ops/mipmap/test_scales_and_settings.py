@@ -63,6 +63,12 @@ def test_one_scales_own_settings_reach_no_other() -> None:
     assert found["x2"] == AdaptSettings.from_preset("preview", iterations=700)
 
 
+@pytest.mark.parametrize("kind", [ProtocolSettings, PriorSettings, PseudoSettings, AdaptSettings])
+def test_defaults_are_the_standard_preset(kind: type) -> None:
+    assert kind() == kind.from_preset("standard")
+    assert kind.from_preset("preview").preset == "preview"
+
+
 def test_the_paper_preset_is_the_released_code() -> None:
     adapt, pseudo = AdaptSettings.from_preset("paper"), PseudoSettings.from_preset("paper")
     protocol = ProtocolSettings.from_preset("paper")
