@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.rendering.cpu.jit import aligned, helper, kernel, run, threads, workspace
+from ops.rendering.cpu.jit import aligned, helper, kernel, workspace
 from ops.rendering.cpu.simd import LANES, fma, gt, select, splat, vabs
 from ops.rendering.cpu.simd_memory import vload, vstore
+from ops.rendering.cpu.team import run, threads
 
 RADIUS = 5
 TAPS = 2 * RADIUS + 1

@@ -39,6 +39,7 @@ from ops.rendering.cpu.simd import (
     vsqrt,
 )
 from ops.rendering.cpu.simd_memory import prefetch
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, masks_of_rows
 
 _f = np.float32
@@ -243,6 +244,7 @@ def bin_gaussians(
             spans[i, 0] = before
             spans[i, 1] = at - before
     ends[part] = at
+    finish(part, parts)
 
 
 @kernel("void(i8, i8, i4[:,::1], i8[::1])")
@@ -278,6 +280,7 @@ def place(
         entries[slot, 0] = records[at, 1]
         entries[slot, 1] = at
         entry_masks[slot] = masks[at]
+    finish(part, parts)
 
 
 assert LANES == _PAIR * ACROSS

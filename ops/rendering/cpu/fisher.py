@@ -9,8 +9,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ops.rendering.cpu.autograd import FEW, guard_memory, padded_array, prepare_view, rasterise
-from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
+from ops.rendering.cpu.jit import aligned, announced, workspace
+from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.view import FEW, guard_memory, padded_array, prepare_view, rasterise
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
 

@@ -51,6 +51,7 @@ from ops.rendering.cpu.simd_memory import (
     vload,
     vstore,
 )
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -267,3 +268,4 @@ def raster_backward(
             for k in range(0, n_columns, LANES):
                 vstore(table, row + k, zero)
         tile = next_of(counter)
+    finish(part, parts)

@@ -42,6 +42,7 @@ from ops.rendering.cpu.simd import (
     vneg,
 )
 from ops.rendering.cpu.simd_memory import next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -278,3 +279,4 @@ def raster_forward(
             for k in range(n_extras):
                 write_block(planes[k], Y, X, vload(scratch, o + (5 + k) * LANES), edge)
         tile = next_of(counter)
+    finish(part, parts)

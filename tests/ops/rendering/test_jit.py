@@ -12,7 +12,6 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
@@ -195,23 +194,3 @@ def test_compiling_is_announced_when_it_takes_long(caplog):
     assert [r.getMessage() for r in caplog.records] == [
         "compiling the CPU renderer (drawing), once per machine; this takes about 10 seconds ..."
     ]
-
-
-def test_every_part_runs_once_and_errors_come_through():
-    seen = np.zeros(5, int)
-
-    def work(part, parts, out):
-        assert parts == len(out)
-        out[part] += 1
-
-    jit.run(5, work, seen)
-    assert (seen == 1).all()
-    jit.run(1, work, seen[:1])
-    assert seen[0] == 2
-
-    def fail(part, parts):
-        if part == parts - 1:
-            raise MemoryError("part 2")
-
-    with pytest.raises(MemoryError, match="part 2"):
-        jit.run(3, fail)
