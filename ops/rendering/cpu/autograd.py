@@ -15,6 +15,20 @@ from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 
+def _shown(
+    drawn: Drawn, view: View, settings: RenderSettings, features: Tensor | None
+) -> tuple[Tensor | None, ...]:
+    """Colours, features, blended depth, alphas and median depth; None for what is not wanted."""
+    n_features = view.parameters.features.shape[1]
+    return (
+        drawn.image,
+        drawn.planes[:n_features].permute(1, 2, 0) if features is not None else None,
+        drawn.planes[-1] if settings.expected_depth else None,
+        drawn.alphas,
+        drawn.median if settings.median_depth else None,
+    )
+
+
 class _Draw(torch.autograd.Function):
     """Blending of one prepared view, with gradients for everything it was prepared from."""
 
@@ -36,7 +50,7 @@ class _Draw(torch.autograd.Function):
         features: Tensor | None,
     ) -> tuple[Tensor | None, ...]:
         drawn = rasterise(view, background, median_depth=settings.median_depth)
-        image, planes, transmittance, alphas, median, ends = drawn
+        image, planes, transmittance, _, median, ends = drawn
         # What torch watches must not be kept twice.
         nothing = torch.empty(0)
         ctx.rest = Drawn(nothing, nothing, nothing, nothing, nothing, ends)
@@ -47,14 +61,7 @@ class _Draw(torch.autograd.Function):
         ctx.set_materialize_grads(False)
         if settings.median_depth:
             ctx.mark_non_differentiable(median)
-        n_features = view.parameters.features.shape[1]
-        return (
-            image,
-            planes[:n_features].permute(1, 2, 0) if features is not None else None,
-            planes[-1] if settings.expected_depth else None,
-            alphas,
-            median if settings.median_depth else None,
-        )
+        return _shown(drawn, view, settings, features)
 
     @staticmethod
     @once_differentiable
@@ -128,11 +135,16 @@ def render_view(
     tensors = [splats.means, splats.quats, splats.log_scales, splats.opacity_logits]
     tensors += [splats.sh0, splats.shN]
     wanted = [*tensors, viewmat] + [t for t in (features, background) if t is not None]
+    differentiable = torch.is_grad_enabled() and any(t.requires_grad for t in wanted)
     # A leaf of its own, so that its gradient is there after backward, as densification expects.
-    screen = torch.from_numpy(means2d[:n]).requires_grad_(
-        torch.is_grad_enabled() and any(t.requires_grad for t in wanted)
-    )
-    outputs = _Draw.apply(view, screen, settings, background, viewmat, center, *tensors, features)
+    screen = torch.from_numpy(means2d[:n]).requires_grad_(differentiable)
+    if differentiable:
+        outputs = _Draw.apply(
+            view, screen, settings, background, viewmat, center, *tensors, features
+        )
+    else:
+        drawn = rasterise(view, background, median_depth=settings.median_depth)
+        outputs = _shown(drawn, view, settings, features)
     colors, blended, depth, alphas, median = outputs
     if depth is not None:
         depth = depth / alphas.clamp(min=1e-10)

@@ -30,7 +30,10 @@ from numba.core import cgutils
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.simd import vector_intrinsic
 
-_LOOK_S = 1e-3  # how long to look before going to sleep
+# How long to look before going to sleep: a worker between jobs, and the caller for workers that are
+# late, which on a busy machine may be those that wait for the caller's core.
+_IDLE_S = 400e-6
+_LATE_S = 100e-6
 # The other side writes its word before it lets go of the interpreter's lock; to ask for the lock
 # while it is held means to sleep.
 _SETTLE_S = 3e-6
@@ -163,14 +166,15 @@ class _Worker:
         self._thread.start()
 
     def give(self, job: tuple[Any, ...] | None, looks: int) -> None:
-        """Have the part of (compiled, parts, arguments) done; None ends the thread."""
+        """Have the part of (compiled, parts, arguments) done, and the thread look so many times for
+        the next job then; None ends it."""
         self._job, self._looks = job, looks
         self._jobs += 1
         self._given.set(self._jobs)
 
-    def wait(self) -> BaseException | None:
+    def wait(self, looks: int) -> BaseException | None:
         """Until the job is done; what it raised."""
-        self._done.wait(self._jobs, self._looks)
+        self._done.wait(self._jobs, looks)
         error, self._error = self._error, None
         return error
 
@@ -205,17 +209,17 @@ class _Team:
         """With the lock held."""
         while len(self.workers) < parts - 1:
             self.workers.append(_Worker(len(self.workers) + 1))
-        looks = _looks(_LOOK_S) if parts <= _cores() else 0
+        idle, late = (_looks(_IDLE_S), _looks(_LATE_S)) if parts <= _cores() else (0, 0)
         workers = self.workers[: parts - 1]
         finished = False
-        _JOB[:] = len(workers), looks, _looks(_SETTLE_S)
+        _JOB[:] = len(workers), late, _looks(_SETTLE_S)
         try:
             for worker in workers:
-                worker.give((compiled, parts, arguments), looks)
+                worker.give((compiled, parts, arguments), idle)
             try:
                 compiled(0, parts, *arguments)
             finally:
-                errors = [worker.wait() for worker in workers]
+                errors = [worker.wait(late) for worker in workers]
                 finished = True
         finally:
             if not finished:  # interrupted: whoever is still at work is left alone

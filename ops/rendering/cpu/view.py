@@ -22,7 +22,7 @@ from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
 
 with announced("drawing"):
-    from ops.rendering.cpu.binning import bin_gaussians, bound_records, place, scan, sort_by_depth
+    from ops.rendering.cpu.binning import bin_gaussians, place, scan, sort_by_depth
     from ops.rendering.cpu.projection import FOOTPRINT, WORKSPACE, project
     from ops.rendering.cpu.raster_forward import raster_forward, workspace_size
 
@@ -162,13 +162,13 @@ def _prepare(
         *(degree, cam, footprints, depths, reach, means2d, radii),
     )
     order = np.empty(n, np.int32)
-    seen = np.empty(1, np.int64)
-    sort_by_depth(0, 1, depths, order, seen)
+    seen, at_most = np.empty(1, np.int64), np.empty(parts, np.int64)
+    sort_by_depth(0, 1, depths, reach, order, seen, at_most)
     order = order[: int(seen[0])]
     extras = p.features
     if with_depth:
         extras = np.concatenate([p.features, depths[:, None]], axis=1)
-    offsets, entries, masks, spans, n_records = _bin(order, footprints, reach, n, width, height)
+    offsets, entries, masks, spans, n_records = _bin(order, footprints, at_most, n, width, height)
     view = View(
         parameters=p,
         count=count,
@@ -189,22 +189,26 @@ def _prepare(
 
 
 def _bin(
-    order: NDArray[np.int32], footprints: Floats, reach: Floats, n: int, width: int, height: int
+    order: NDArray[np.int32],
+    footprints: Floats,
+    at_most: NDArray[np.int64],
+    n: int,
+    width: int,
+    height: int,
 ) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]:
     """The tiles' lists: offsets, entries, masks, each Gaussian's records, and how many there are.
 
     Each share of the Gaussians writes its records behind each other, with some room left unused
     behind them; memory that is never touched is not taken.
     """
-    parts = threads() if len(order) > FEW else 1
-    tiles = -(-width // TILE) * -(-height // TILE)
-    counts = np.empty((parts, tiles), np.int32)
+    parts = len(at_most)
+    across = -(-width // TILE)
+    tiles = across * -(-height // TILE)
+    counts = np.empty((parts, tiles + across), np.int32)
     spans = np.zeros((n, 2), np.int32)
-    at_most, ends = np.empty(parts, np.int64), np.empty(parts, np.int64)
-    starts = np.zeros(parts, np.int64)
+    starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
     where = (order, footprints, width, height)
-    run(parts, bound_records, order, reach, at_most)
     if int(at_most.sum()) > _MANY:
         run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
         at_most = ends.copy()

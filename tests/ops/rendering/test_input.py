@@ -79,12 +79,12 @@ def test_many_intersections_are_counted_before_memory_is_asked_for(make, monkeyp
 
 
 def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
-    from ops.rendering.cpu import view as viewing
+    from ops.rendering.cpu import gradients
 
     splats = make.trainable(make.splats(30))
     [seen] = render(splats, make.cameras([(64, 48)]))
     asked = []
-    monkeypatch.setattr(viewing, "guard_memory", lambda needed, what: asked.append(what))
+    monkeypatch.setattr(gradients, "guard_memory", lambda needed, what: asked.append(what))
     seen.colors.sum().backward()
     assert "the gradient of " in asked[0]
 

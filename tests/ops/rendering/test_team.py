@@ -90,7 +90,7 @@ def test_after_an_interruption_the_next_job_is_done():
     class Interrupted(team._Team):
         def run(self, *arguments):
             wait = team._Worker.wait
-            team._Worker.wait = lambda _: (_ for _ in ()).throw(KeyboardInterrupt)
+            team._Worker.wait = lambda *_: (_ for _ in ()).throw(KeyboardInterrupt)
             try:
                 super().run(*arguments)
             finally:
