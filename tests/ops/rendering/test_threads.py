@@ -11,8 +11,8 @@ from ops.rendering.interface import RenderSettings
 from ops.rendering.render import checked, differentiate, render
 
 
-def _everything(make, settings) -> dict[str, bytes]:
-    splats = make.trainable(make.splats(3000, features=3, degree=2, size=0.03))
+def _everything(make, settings, features) -> dict[str, bytes]:
+    splats = make.trainable(make.splats(3000, features=features, degree=2, size=0.03))
     cameras = make.cameras([(70, 61)])
     cameras.viewmats.requires_grad_()
     background = torch.tensor([0.1, 0.2, 0.3], requires_grad=True)
@@ -36,14 +36,16 @@ def _everything(make, settings) -> dict[str, bytes]:
     return {k: v.detach().contiguous().numpy().tobytes() for k, v in found.items()}
 
 
-@pytest.mark.parametrize("mode", ["classic", "antialiased"])
-def test_same_bytes_for_any_number_of_threads(make, torch_threads, mode):
+@pytest.mark.parametrize(
+    ("mode", "features"), [("classic", 3), ("antialiased", 3), ("classic", 21)]
+)
+def test_same_bytes_for_any_number_of_threads(make, torch_threads, mode, features):
     settings = RenderSettings(mode=mode, expected_depth=True, median_depth=True, absgrad=True)
     torch_threads(1)
-    one = _everything(make, settings)
+    one = _everything(make, settings, features)
     for count in (2, 3, 7):
         torch_threads(count)
-        several = _everything(make, settings)
+        several = _everything(make, settings, features)
         assert [k for k in one if one[k] != several[k]] == []
 
 
