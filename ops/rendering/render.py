@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.errors import InputError
-from ops.rendering.interface import Rendering, RenderSettings
+from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 
@@ -55,20 +57,38 @@ def render(
         from ops.rendering.cpu.autograd import render_view
     else:
         from ops.rendering.gpu import render_view
-    return [
-        render_view(
-            splats,
-            views.cameras.viewmats[c],
-            views.cameras.Ks[c],
-            views.centers[c],
-            cameras.widths[c],
-            cameras.heights[c],
-            settings,
-            views.degree,
-            views.backgrounds[c],
-        )
-        for c in range(len(cameras))
-    ]
+    return [render_view(splats, *views.of(c, settings)) for c in range(len(cameras))]
+
+
+def differentiate(
+    splats: Splats,
+    views: CheckedViews,
+    settings: RenderSettings,
+    by_colors: Callable[[Tensor], Tensor],
+) -> ScreenSpace:
+    """Renders one view and takes the gradient of a loss back to the splats, as training does.
+
+    What ``render`` and ``backward`` give, for less: nothing is checked and, on the CPU, no graph is
+    built. Gradients are added to ``.grad`` of the tensors of ``splats``, which must be leaves.
+
+    Args:
+        splats: On one device.
+        views: One view, of :func:`checked`.
+        settings: How to render; of depths and features nothing is rendered.
+        by_colors: From the colours [H, W, 3] to the gradient of the loss by them, of that shape.
+
+    Returns:
+        As ``render`` gives it, with gradients.
+    """
+    if splats.means.device.type == "cpu":
+        from ops.rendering.cpu.direct import differentiate_view
+
+        return differentiate_view(splats, *views.of(0, settings), by_colors=by_colors)
+    from ops.rendering.gpu import render_view
+
+    rendering = render_view(splats, *views.of(0, settings))
+    rendering.colors.backward(by_colors(rendering.colors.detach()))
+    return rendering.screen
 
 
 @dataclass(frozen=True)
@@ -79,6 +99,14 @@ class CheckedViews:
     centers: Tensor  # [C, 3] in the world
     degree: int  # of the spherical harmonics to use
     backgrounds: list[Tensor | None]  # [3] or [H, W, 3] each
+
+    def of(self, c: int, settings: RenderSettings) -> tuple[Any, ...]:
+        """The arguments that a renderer takes for view c, behind the splats."""
+        cameras = self.cameras
+        return (
+            *(cameras.viewmats[c], cameras.Ks[c], self.centers[c]),
+            *(cameras.widths[c], cameras.heights[c], settings, self.degree, self.backgrounds[c]),
+        )
 
 
 def checked(

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from ops.splats.ssim import C1, C2, RADIUS, compare, window
+from ops.splats.ssim import C1, C2, RADIUS, Similarity, compare, window
 
 
 @dataclass(frozen=True)
@@ -47,6 +47,36 @@ def photo_loss(
     return _torch_loss(image, target, weights, ssim_weight)
 
 
+def photo_loss_gradient(
+    image: Tensor, target: Tensor, weights: Tensor | None = None, ssim_weight: float = 0.2
+) -> tuple[PhotoLoss, Tensor]:
+    """:func:`photo_loss`, without a graph, and its gradient [H, W, C] by the image."""
+    if image.device.type == "cpu" and image.dtype == torch.float32:
+        found = _compared(image, target, weights, ssim_weight)
+        loss = PhotoLoss(_loss(found, ssim_weight), torch.tensor(found.mse, dtype=torch.float64))
+        return loss, torch.from_numpy(found.gradient)
+    leaf = image.detach().requires_grad_()
+    loss = _torch_loss(leaf, target, weights, ssim_weight)
+    (gradient,) = torch.autograd.grad(loss.loss, leaf)
+    return PhotoLoss(loss.loss.detach(), loss.mse), gradient
+
+
+def _compared(
+    image: Tensor, target: Tensor, weights: Tensor | None, ssim_weight: float
+) -> Similarity:
+    return compare(
+        image.detach().numpy(),
+        target.detach().numpy(),
+        None if weights is None else weights.numpy(),
+        ssim_weight,
+    )
+
+
+def _loss(found: Similarity, ssim_weight: float) -> Tensor:
+    value = (1 - ssim_weight) * found.l1 + ssim_weight * (1 - found.ssim)
+    return torch.tensor(value, dtype=torch.float64)
+
+
 class _FusedLoss(torch.autograd.Function):
     """The compiled loss, whose gradient comes with its value."""
 
@@ -54,17 +84,11 @@ class _FusedLoss(torch.autograd.Function):
     def forward(
         ctx: Any, image: Tensor, target: Tensor, weights: Tensor | None, ssim_weight: float
     ) -> tuple[Tensor, Tensor]:
-        found = compare(
-            image.detach().numpy(),
-            target.detach().numpy(),
-            None if weights is None else weights.numpy(),
-            ssim_weight,
-        )
+        found = _compared(image, target, weights, ssim_weight)
         ctx.save_for_backward(torch.from_numpy(found.gradient))
-        value = (1 - ssim_weight) * found.l1 + ssim_weight * (1 - found.ssim)
         mse = torch.tensor(found.mse, dtype=torch.float64)
         ctx.mark_non_differentiable(mse)
-        return torch.tensor(value, dtype=torch.float64), mse
+        return _loss(found, ssim_weight), mse
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor) -> tuple[Tensor, None, None, None]:

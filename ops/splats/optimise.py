@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ops.splats.adam import can_step, step_together
 from ops.splats.settings import TrainSettings
 
 Optimisers = dict[str, torch.optim.Adam]
@@ -19,7 +20,7 @@ def make_optimisers(
 ) -> Optimisers:
     """One Adam per parameter with the learning rates of the first step.
 
-    Fused Adam updates each value by itself, so its result does not depend on the thread count.
+    Their own ``step`` is torch's fused one; see :func:`take_step`.
     """
     rates = {name: getattr(settings, f"{name}_lr") for name in parameters}
     rates["means"] *= extent
@@ -42,9 +43,14 @@ def set_means_rate(optimisers: Optimisers, rate: float) -> None:
 
 def take_step(optimisers: Optimisers) -> None:
     """One step of every optimiser, which then forgets its gradients."""
-    for optimiser in optimisers.values():
-        optimiser.step()
-        optimiser.zero_grad(set_to_none=True)
+    together = list(optimisers.values())
+    if can_step(together):
+        step_together(together)
+    else:
+        for optimiser in together:
+            optimiser.step()
+    for optimiser in together:
+        optimiser.param_groups[0]["params"][0].grad = None
 
 
 def moments(optimisers: Optimisers) -> dict[str, dict[str, Tensor]]:

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ops.rendering.cpu.jit import aligned, helper, kernel, run, threads, workspace
+from ops.rendering.cpu.jit import aligned, helper, kernel, workspace
 from ops.rendering.cpu.simd import LANES, fma, gt, select, splat, vabs
 from ops.rendering.cpu.simd_memory import vload, vstore
+from ops.rendering.cpu.team import finish, run, threads
 
 RADIUS = 5
 TAPS = 2 * RADIUS + 1
@@ -60,54 +61,67 @@ def compare(
         ssim_weight: lambda of ``(1 - lambda) L1 + lambda (1 - SSIM)``.
     """
     height, width, channels = image.shape
-    if weights is None:
-        weights = np.ones((height, width), np.float32)
-    counted = float(weights.sum(dtype=np.float64)) * channels
+    counted = height * width if weights is None else float(weights.sum(dtype=np.float64))
+    counted *= channels
     if counted == 0:
         return Similarity(0.0, 0.0, 1.0, np.zeros_like(image))
     length = width * channels
-    planes, adjoints, spread = _workspace(height, length)
+    kept = _workspace(height, length)
+    x, y, spread = kept.x, kept.y, kept.ones if weights is None else kept.spread
+    given = _NO_WEIGHTS if weights is None else np.ascontiguousarray(weights)
     gradient = np.empty((height, length), np.float32)
     sums = np.zeros((3, height))
-    image, target, weights = (np.ascontiguousarray(v) for v in (image, target, weights))
+    flat = (np.ascontiguousarray(v).reshape(height, length) for v in (image, target))
     parts = min(threads(), height)
-    flat = (image.reshape(height, length), target.reshape(height, length))
-    run(parts, _moments, *flat, weights, planes, spread, sums)
-    lines = workspace(parts, _LINES * _line_length(spread.shape[1], channels))
-    run(parts, _similarity, lines, planes, spread, channels, adjoints, sums)
+    run(parts, _keep, *flat, given, channels, x, y, spread, sums)
+    lines = workspace(parts, ROWS * 4 * _line_length(spread.shape[1], channels) + LANES)
+    run(parts, _similarity, lines, x, y, spread, channels, kept.adjoints, sums)
     slope_l1 = np.float32((1 - ssim_weight) / counted)
     slope_ssim = np.float32(-ssim_weight / counted)
     slopes = (slope_l1, slope_ssim)
-    run(parts, _gradient, lines, planes, adjoints, spread, channels, *slopes, gradient)
+    run(parts, _gradient, lines, x, y, kept.adjoints, spread, channels, *slopes, gradient)
     # cumsum adds in order, whatever the length; sum does not promise to.
-    l1, mse, ssim = (float(np.cumsum(rows)[-1]) / counted for rows in sums)
+    l1, mse, ssim = (float(total) / counted for total in np.cumsum(sums, axis=1)[:, -1])
     return Similarity(l1, mse, ssim, gradient.reshape(height, width, channels))
 
 
+_NO_WEIGHTS = np.empty((0, 0), np.float32)
 _kept = threading.local()
 
 
-def _workspace(height: int, length: int) -> tuple[Floats, Floats, Floats]:
-    """Rows of whole vectors, 0 behind the image: four and three planes with five more rows of
-    zeros above and below, and one without.
+@dataclass(frozen=True)
+class _Workspace:
+    """Rows of whole vectors, 0 behind the image. Planes have rows of zeros above and below, as far
+    as a window reaches."""
 
-    Each thread keeps those of the last shape: fresh memory costs as much as the kernels do.
-    """
+    x: Floats  # [rows, length]
+    y: Floats
+    adjoints: Floats  # [3, rows, length]
+    spread: Floats  # [height, length] the weight of every value
+    ones: Floats  # the same where all count
+
+
+def _workspace(height: int, length: int) -> _Workspace:
+    """That of the calling thread, kept while the shape stays: fresh memory costs as much as the
+    kernels do."""
     if getattr(_kept, "shape", None) != (height, length):
         whole = -(-length // LANES) * LANES
-        rows = height + 2 * RADIUS
-        _kept.arrays = (aligned(4, rows, whole), aligned(3, rows, whole), aligned(height, whole))
-        for array in _kept.arrays:
+        rows = height + 2 * RADIUS + ROWS - 1
+        shapes = ((rows, whole), (rows, whole), (3, rows, whole), (height, whole), (height, whole))
+        arrays = [aligned(*shape) for shape in shapes]
+        for array in arrays:
             array.fill(0)
-        _kept.shape = (height, length)
-    arrays: tuple[Floats, Floats, Floats] = _kept.arrays
-    return arrays
+        arrays[-1][:, :length] = 1
+        _kept.workspace, _kept.shape = _Workspace(*arrays), (height, length)
+    found: _Workspace = _kept.workspace
+    return found
 
 
+ROWS = 2  # worked on at once: most of what a window reads is read for both
 _G0, _G1, _G2, _G3, _G4, _G5 = (np.float32(g) for g in window()[: RADIUS + 1])
+_WINDOW = window().astype(np.float32)
 _C1, _C2 = np.float32(C1), np.float32(C2)
 _ZERO, _ONE, _TWO = np.float32(0), np.float32(1), np.float32(2)
-_LINES = 5  # rows that a part works in
 
 
 @helper
@@ -132,15 +146,38 @@ def _window(array: Any, at: Any, step: Any) -> Any:
 
 
 @helper
-def _blur(plane: Any, y: Any, channels: Any, lines: Any, line: Any, to: Any) -> None:
-    """Blur row y of a padded plane into the line at ``to``, by way of the one at ``line``."""
-    length = plane.shape[1]
-    margin = _margin(channels)
-    for i in range(0, length, LANES):
-        vstore(lines, line + margin + i, _window(plane, y * length + i, length))
-    start = line + margin - RADIUS * channels
-    for i in range(0, length, LANES):
-        vstore(lines, to + margin + i, _window(lines, start + i, channels))
+def _down(plane: Any, at: Any, step: Any) -> Any:
+    """The windows over the values at, at + step, ..., at + 10 step, and over those a step on."""
+    row = vload(plane, at)
+    upper = row * _WINDOW[0]
+    row = vload(plane, at + step)
+    upper, lower = fma(row, _WINDOW[1], upper), row * _WINDOW[0]
+    for tap in range(2, TAPS):
+        row = vload(plane, at + tap * step)
+        upper, lower = fma(row, _WINDOW[tap], upper), fma(row, _WINDOW[tap - 1], lower)
+    return upper, fma(vload(plane, at + TAPS * step), _WINDOW[TAPS - 1], lower)
+
+
+@helper
+def _moments(x: Any, y: Any, weight: Any, sums: Any) -> Any:
+    """Adds x, y, x^2 + y^2 and xy."""
+    m, n, q, p = sums
+    wx, wy = x * weight, y * weight
+    return m + wx, n + wy, fma(wx, x, fma(wy, y, q)), fma(wx, y, p)
+
+
+@helper
+def _moments_down(x: Any, y: Any, at: Any, step: Any) -> Any:
+    """As :func:`_down` of the four moments."""
+    zero = splat(_ZERO)
+    upper = _moments(vload(x, at), vload(y, at), _WINDOW[0], (zero, zero, zero, zero))
+    lower = (zero, zero, zero, zero)
+    for tap in range(1, TAPS):
+        a, b = vload(x, at + tap * step), vload(y, at + tap * step)
+        upper = _moments(a, b, _WINDOW[tap], upper)
+        lower = _moments(a, b, _WINDOW[tap - 1], lower)
+    a, b = vload(x, at + TAPS * step), vload(y, at + TAPS * step)
+    return upper, _moments(a, b, _WINDOW[TAPS - 1], lower)
 
 
 @helper
@@ -160,68 +197,63 @@ def _total(a: Any, edge: Any) -> Any:
 
 
 @kernel(
-    "void(int64, int64, float32[:,::1], float32[:,::1], float32[:,::1], float32[:,:,::1],"
-    " float32[:,::1], float64[:,::1])",
+    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], i8, f4[:,::1], f4[:,::1], f4[:,::1], f8[:,::1])",
     scalar_maths=True,
     allocates=True,
 )
-def _moments(
+def _keep(
     part: Any,
     parts: Any,
     image: Any,
     target: Any,
     weights: Any,
-    planes: Any,
+    channels: Any,
+    x: Any,
+    y: Any,
     spread: Any,
     sums: Any,
 ) -> None:
-    """x, y, x^2 + y^2 and xy with what does not count set to 0, weights per value, L1 and MSE."""
+    """Both images with what does not count set to 0, weights per value, and sums of L1 and MSE."""
     height, n = image.shape
-    width = weights.shape[1]
-    channels = n // width
     edge = np.empty(3 * LANES, np.float32)
-    planes0, planes1 = planes[0], planes[1]
-    planes2, planes3 = planes[2], planes[3]
     whole = spread.shape[1]
-    for y in range(height * part // parts, height * (part + 1) // parts):
-        for x in range(width):
-            w = weights[y, x]
+    for row in range(height * part // parts, height * (part + 1) // parts):
+        for column in range(weights.shape[1]):
             for c in range(channels):
-                spread[y, x * channels + c] = w
+                spread[row, column * channels + c] = weights[row, column]
         l1, squares = splat(_ZERO), splat(_ZERO)
         for i in range(0, whole, LANES):
             if i + LANES <= n:
-                a, b = vload(image, y * n + i), vload(target, y * n + i)
+                a, b = vload(image, row * n + i), vload(target, row * n + i)
             else:
                 for k in range(LANES):
-                    edge[k] = image[y, i + k] if i + k < n else _ZERO
-                    edge[LANES + k] = target[y, i + k] if i + k < n else _ZERO
+                    edge[k] = image[row, i + k] if i + k < n else _ZERO
+                    edge[LANES + k] = target[row, i + k] if i + k < n else _ZERO
                 a, b = vload(edge, 0), vload(edge, LANES)
             # Chosen, not multiplied: a value that does not count may be NaN.
-            counts = gt(vload(spread, y * whole + i), _ZERO)
+            counts = gt(vload(spread, row * whole + i), _ZERO)
             a, b = select(counts, a, _ZERO), select(counts, b, _ZERO)
-            o = (y + RADIUS) * whole + i
-            vstore(planes0, o, a)
-            vstore(planes1, o, b)
-            vstore(planes2, o, a * a + b * b)
-            vstore(planes3, o, a * b)
+            o = (row + RADIUS) * whole + i
+            vstore(x, o, a)
+            vstore(y, o, b)
             difference = a - b
             l1 = l1 + vabs(difference)
             squares = squares + difference * difference
-        sums[0, y] = _total(l1, edge)
-        sums[1, y] = _total(squares, edge)
+        sums[0, row] = _total(l1, edge)
+        sums[1, row] = _total(squares, edge)
+    finish(part, parts)
 
 
 @kernel(
-    "void(int64, int64, float32[:,::1], float32[:,:,::1], float32[:,::1], int64, float32[:,:,::1],"
-    " float64[:,::1])",
+    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8, f4[:,:,::1], f8[:,::1])",
     scalar_maths=True,
 )
 def _similarity(
     part: Any,
     parts: Any,
     space: Any,
-    planes: Any,
+    x: Any,
+    y: Any,
     spread: Any,
     channels: Any,
     adjoints: Any,
@@ -239,40 +271,55 @@ def _similarity(
     lines = space[part]
     _clear(lines)
     by0, by1, by2 = adjoints[0], adjoints[1], adjoints[2]
-    for y in range(height * part // parts, height * (part + 1) // parts):
-        for k in range(4):
-            _blur(planes[k], y, channels, lines, 4 * size, k * size)
-        total = splat(_ZERO)
+    last = height * (part + 1) // parts
+    for first in range(height * part // parts, last, ROWS):
         for i in range(0, length, LANES):
+            upper, lower = _moments_down(x, y, first * length + i, length)
             o = margin + i
-            m, n = vload(lines, o), vload(lines, size + o)
-            q, p = vload(lines, 2 * size + o), vload(lines, 3 * size + o)
-            mn, mm = m * n, m * m + n * n
-            A1, A2 = mn * _TWO + _C1, (p - mn) * _TWO + _C2
-            B1, B2 = mm + _C1, q - mm + _C2
-            inverse = vload(spread, y * length + i) / (B1 * B2)
-            ssim = A1 * A2 * inverse
-            by_q = _ZERO - ssim / B2
-            by_p = A1 * inverse * _TWO
-            by_m = (n * A2 * inverse - m * ssim / B1) * _TWO
-            o = (y + RADIUS) * length + i
-            vstore(by0, o, by_m - m * by_q * _TWO - n * by_p)
-            vstore(by1, o, by_q)
-            vstore(by2, o, by_p)
-            total = total + ssim
-        sums[2, y] = _total(total, lines[4 * size + margin :])
+            vstore(lines, o, upper[0])
+            vstore(lines, o + size, upper[1])
+            vstore(lines, o + 2 * size, upper[2])
+            vstore(lines, o + 3 * size, upper[3])
+            vstore(lines, o + 4 * size, lower[0])
+            vstore(lines, o + 5 * size, lower[1])
+            vstore(lines, o + 6 * size, lower[2])
+            vstore(lines, o + 7 * size, lower[3])
+        for row in range(first, min(first + ROWS, last)):
+            start = (row - first) * 4 * size + margin - RADIUS * channels
+            total = splat(_ZERO)
+            for i in range(0, length, LANES):
+                m = _window(lines, start + i, channels)
+                n = _window(lines, start + i + size, channels)
+                q = _window(lines, start + i + 2 * size, channels)
+                p = _window(lines, start + i + 3 * size, channels)
+                mn, mm = m * n, m * m + n * n
+                A1, A2 = mn * _TWO + _C1, (p - mn) * _TWO + _C2
+                B1, B2 = mm + _C1, q - mm + _C2
+                inverse = _ONE / (B1 * B2)
+                weighted = vload(spread, row * length + i) * inverse
+                ssim = A1 * A2 * weighted
+                by_q = _ZERO - ssim * B1 * inverse
+                by_p = A1 * weighted * _TWO
+                by_m = (n * A2 * weighted - m * ssim * B2 * inverse) * _TWO
+                o = (row + RADIUS) * length + i
+                vstore(by0, o, by_m - m * by_q * _TWO - n * by_p)
+                vstore(by1, o, by_q)
+                vstore(by2, o, by_p)
+                total = total + ssim
+            sums[2, row] = _total(total, lines[8 * size :])
+    finish(part, parts)
 
 
 @kernel(
-    "void(int64, int64, float32[:,::1], float32[:,:,::1], float32[:,:,::1], float32[:,::1], int64,"
-    " float32, float32, float32[:,::1])",
+    "void(i8, i8, f4[:,::1], f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,::1], i8, f4, f4, f4[:,::1])",
     scalar_maths=True,
 )
 def _gradient(
     part: Any,
     parts: Any,
     space: Any,
-    planes: Any,
+    x: Any,
+    y: Any,
     adjoints: Any,
     spread: Any,
     channels: Any,
@@ -286,23 +333,38 @@ def _gradient(
     margin = _margin(channels)
     size = length + 2 * margin
     lines = space[part]
+    edge = lines[8 * size :]
     _clear(lines)
-    planes0, planes1 = planes[0], planes[1]
+    by0, by1, by2 = adjoints[0], adjoints[1], adjoints[2]
     one, minus = splat(_ONE), splat(-_ONE)
-    for y in range(height * part // parts, height * (part + 1) // parts):
-        for k in range(3):
-            _blur(adjoints[k], y, channels, lines, 4 * size, k * size)
+    last = height * (part + 1) // parts
+    for first in range(height * part // parts, last, ROWS):
         for i in range(0, length, LANES):
-            o = margin + i
-            a = vload(planes0, (y + RADIUS) * length + i)
-            b = vload(planes1, (y + RADIUS) * length + i)
-            sign = select(gt(a, b), one, select(gt(b, a), minus, _ZERO))
-            by_ssim = vload(lines, o) + a * vload(lines, size + o) * _TWO
-            by_ssim = by_ssim + b * vload(lines, 2 * size + o)
-            value = (by_ssim * slope_ssim + sign * slope_l1) * vload(spread, y * length + i)
-            if i + LANES <= n:
-                vstore(gradient, y * n + i, value)
-            else:
-                vstore(lines, 3 * size + margin, value)
-                for k in range(n - i):
-                    gradient[y, i + k] = lines[3 * size + margin + k]
+            at, o = first * length + i, margin + i
+            upper0, lower0 = _down(by0, at, length)
+            upper1, lower1 = _down(by1, at, length)
+            upper2, lower2 = _down(by2, at, length)
+            vstore(lines, o, upper0)
+            vstore(lines, o + size, upper1)
+            vstore(lines, o + 2 * size, upper2)
+            vstore(lines, o + 3 * size, lower0)
+            vstore(lines, o + 4 * size, lower1)
+            vstore(lines, o + 5 * size, lower2)
+        for row in range(first, min(first + ROWS, last)):
+            start = (row - first) * 3 * size + margin - RADIUS * channels
+            for i in range(0, length, LANES):
+                a = vload(x, (row + RADIUS) * length + i)
+                b = vload(y, (row + RADIUS) * length + i)
+                sign = select(gt(a, b), one, select(gt(b, a), minus, _ZERO))
+                by_ssim = _window(lines, start + i, channels)
+                by_ssim = by_ssim + a * _window(lines, start + i + size, channels) * _TWO
+                by_ssim = by_ssim + b * _window(lines, start + i + 2 * size, channels)
+                value = by_ssim * slope_ssim + sign * slope_l1
+                value = value * vload(spread, row * length + i)
+                if i + LANES <= n:
+                    vstore(gradient, row * n + i, value)
+                else:
+                    vstore(edge, 0, value)
+                    for k in range(n - i):
+                        gradient[row, i + k] = edge[k]
+    finish(part, parts)

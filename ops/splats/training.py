@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +18,12 @@ from torch import Tensor
 from ops.capture.model import Points, Views
 from ops.errors import InputError
 from ops.progress import Progress, silent
-from ops.rendering.render import render
+from ops.rendering.interface import ScreenSpace
+from ops.rendering.render import CheckedViews, checked, differentiate
 from ops.rendering.settings import RenderSettings
 from ops.splats.checkpoint import load_checkpoint, save_checkpoint
 from ops.splats.initialise import as_parameters, as_splats, camera_extent, splats_from_points
-from ops.splats.losses import PhotoLoss, photo_loss, regularisation
+from ops.splats.losses import PhotoLoss, photo_loss_gradient, regularisation
 from ops.splats.model import Splats
 from ops.splats.optimise import (
     make_optimisers,
@@ -35,7 +36,7 @@ from ops.splats.optimise import (
 )
 from ops.splats.settings import TrainSettings
 from ops.splats.strategies import Densification
-from ops.splats.targets import TrainingPhotos, ViewOrder
+from ops.splats.targets import Target, TrainingPhotos, ViewOrder
 
 REPORT_EVERY = 10
 _log = logging.getLogger(__name__)
@@ -179,7 +180,7 @@ class _Run:
         self._extent = extent
         self._device = device
         self._photos = photos
-        self._cameras = photos.cameras()
+        self._rendering = RenderSettings(mode=settings.mode, absgrad=settings.absgrad)
         start = splats_from_points(
             points,
             sh_degree=settings.sh_degree,
@@ -188,6 +189,10 @@ class _Run:
             extent=extent,
         )
         self._parameters = as_parameters(start.to(device))
+        self._views = [
+            checked(as_splats(self._parameters), camera, self._rendering, None)
+            for camera in photos.cameras()
+        ]
         self._optimisers = make_optimisers(self._parameters, settings, extent)
         self._densification = Densification(settings, extent, device)
         self._order = ViewOrder(len(photos), settings.seed)
@@ -203,24 +208,15 @@ class _Run:
         target = self._photos.target(
             which, self._background, self._backgrounds if s.random_background else None
         )
-        rendering = render(
-            as_splats(self._parameters),
-            self._cameras[which],
-            RenderSettings(
-                mode=s.mode,
-                sh_degree=min(step // s.sh_interval, s.sh_degree),
-                absgrad=s.absgrad,
-            ),
-            target.background,
-        )[0]
-        loss = photo_loss(rendering.colors, target.colors, target.weights, s.ssim_weight)
-        loss.loss.backward()
+        degree = min(step // s.sh_interval, s.sh_degree)
+        view = replace(self._views[which], degree=degree, backgrounds=[target.background])
+        loss, screen = photo_step(as_splats(self._parameters), view, self._rendering, target, s)
         self._regularise()
         take_step(self._optimisers)
         height, width = target.colors.shape[:2]
         with one_torch_thread():
             self._densification.after_backward(
-                self._parameters, self._optimisers, step, rendering.screen, (width, height), rate
+                self._parameters, self._optimisers, step, screen, (width, height), rate
             )
         self.done += 1
         self.history.add(self.done, loss, len(self._parameters["means"]), rate)
@@ -302,6 +298,27 @@ class _Run:
             self.dropped += count
             _log.warning("Training removed %d Gaussians with values that are not finite.", count)
         return count
+
+
+def photo_step(
+    splats: Splats,
+    view: CheckedViews,
+    rendering: RenderSettings,
+    target: Target,
+    settings: TrainSettings,
+) -> tuple[PhotoLoss, ScreenSpace]:
+    """Adds the gradients of the loss of one view to those of the splats' tensors."""
+    found: list[PhotoLoss] = []
+
+    def by_colors(colors: Tensor) -> Tensor:
+        loss, gradient = photo_loss_gradient(
+            colors, target.colors, target.weights, settings.ssim_weight
+        )
+        found.append(loss)
+        return gradient
+
+    screen = differentiate(splats, view, rendering, by_colors)
+    return found[0], screen
 
 
 def _fingerprint(

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.core.dispatcher import Dispatcher
 
-from ops.rendering.cpu import autograd, fisher, jit
+from ops.rendering.cpu import fisher, gradients, team, view
 from ops.rendering.cpu.jit import kernel, workspace
 from ops.rendering.cpu.raster_forward import (
     CHECK_EVERY,
@@ -49,7 +49,7 @@ FORWARD, BACKWARD, FISHER = "raster_forward", "raster_backward", "raster_fisher"
 # Fisher: contrast in three channels (12), alpha / (1 - alpha) (2), s^2 (7) and its nine sums (20),
 # the sum of squared weights (2), and the three sums of the mean (1 + 3 * 20).
 FLOPS = {FORWARD: 33, BACKWARD: 56, FISHER: 131}
-_WATCHED = (autograd, fisher)
+_WATCHED = (view, gradients, fisher)
 
 
 @dataclass
@@ -95,16 +95,16 @@ def recorded() -> Iterator[dict[str, KernelTime]]:
         (module, name, value)
         for module in _WATCHED
         for name, value in vars(module).items()
-        if isinstance(value, Dispatcher) or value is jit.run
+        if isinstance(value, Dispatcher) or value is team.run
     ]
 
     def run(parts: int, compiled: Callable[..., None], *arguments: Any) -> None:
         inner = compiled.kernel if isinstance(compiled, _Timed) else compiled
         with _timed(times, inner.__name__):
-            jit.run(parts, inner, *arguments)
+            team.run(parts, inner, *arguments)
 
     for module, name, value in before:
-        setattr(module, name, run if value is jit.run else _Timed(value, times))
+        setattr(module, name, run if value is team.run else _Timed(value, times))
     try:
         yield times
     finally:
@@ -167,11 +167,11 @@ def evaluated_lanes(view: Any) -> Lanes:
 
     All of them go through the same lanes; those of the fellow of an odd block are counted.
     """
-    parts = jit.threads()
+    parts = team.threads()
     counts = np.zeros((parts, 2), np.int64)
     space = workspace(parts, (BLOCKS + 1) * LANES)
     arrays = (view.offsets, view.entries, view.masks, view.footprints)
-    jit.run(parts, _walk, space, view.width, view.height, *arrays, counts)
+    team.run(parts, _walk, space, view.width, view.height, *arrays, counts)
     return Lanes(*counts.sum(axis=0).tolist())
 
 

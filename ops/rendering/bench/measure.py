@@ -29,12 +29,15 @@ from ops.rendering.bench.scenes import EXTENT, BenchScene, Size, make_scene
 from ops.rendering.bench.timing import measure, summary, torch_threads
 from ops.rendering.bench.torch_tiles import render_torch_tiles
 from ops.rendering.fisher import fisher_information
-from ops.rendering.render import render
+from ops.rendering.render import checked, render
+from ops.rendering.settings import RenderSettings
 from ops.splats.initialise import as_parameters, as_splats
 from ops.splats.losses import photo_loss
 from ops.splats.model import Splats
 from ops.splats.optimise import make_optimisers, means_rate, set_means_rate, take_step
 from ops.splats.settings import TrainSettings
+from ops.splats.targets import Target
+from ops.splats.training import photo_step
 
 TORCH_REPEATS = 3  # at most; it is slow, and needs no precision
 
@@ -142,6 +145,8 @@ class _Work:
         # Any gradient of the image will do; this one is none of the easy ones.
         self._gradient = scene.target - scene.target.mean()
         self._colors = scene.target
+        self._view = checked(scene.splats, scene.cameras, RenderSettings(), None)
+        self._target = Target(scene.target, None, torch.zeros(3))
 
     def forward(self) -> None:
         """Draw, as for looking at it."""
@@ -165,9 +170,13 @@ class _Work:
     def iteration(self) -> None:
         """One step of training, as ``ops.splats.training`` does it, without densification."""
         set_means_rate(self._optimisers, means_rate(self._settings, EXTENT, 0))
-        colors = self._draw(as_splats(self._parameters), self._scene.cameras)
-        loss = photo_loss(colors, self._scene.target, None, self._settings.ssim_weight)
-        loss.loss.backward()
+        splats, scene, settings = as_splats(self._parameters), self._scene, self._settings
+        if self._draw is draw:
+            loss, _ = photo_step(splats, self._view, RenderSettings(), self._target, settings)
+        else:
+            colors = self._draw(splats, scene.cameras)
+            loss = photo_loss(colors, scene.target, None, settings.ssim_weight)
+            loss.loss.backward()
         take_step(self._optimisers)
         float(loss.loss.detach())  # training looks at it after every step
 

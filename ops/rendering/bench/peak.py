@@ -7,9 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ops.rendering.cpu.jit import kernel, run
+from ops.rendering.cpu.jit import kernel
 from ops.rendering.cpu.simd import LANES, fma, splat
 from ops.rendering.cpu.simd_memory import vload, vstore
+from ops.rendering.cpu.team import run
 
 _f = np.float32
 

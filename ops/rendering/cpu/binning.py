@@ -39,69 +39,72 @@ from ops.rendering.cpu.simd import (
     vsqrt,
 )
 from ops.rendering.cpu.simd_memory import prefetch
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, masks_of_rows
 
 _f = np.float32
 _SLACK = _f(0.002)  # pixels by which an ellipse is taken larger, against rounding
 _AHEAD = 8  # Gaussians; neighbours in depth lie far apart in memory
 _PAIR = 2  # tile rows that sixteen block rows make
+_LARGEST_DIGIT = 13  # bits
 
 
-@kernel("void(i8, i8, f4[::1], i4[::1], i8[::1])", allocates=True)
-def sort_by_depth(part: int, parts: int, depths: Any, order: Any, count: Any) -> None:
+@kernel("void(i8, i8, f4[::1], f4[::1], i4[::1], i8[::1], i8[::1])", allocates=True)
+def sort_by_depth(
+    part: int, parts: int, depths: Any, reach: Any, order: Any, count: Any, at_most: Any
+) -> None:
     """The indices of the Gaussians that are seen, from near to far; ``count[0]`` of them.
 
-    A stable radix sort of the bits of positive floats, which are ordered like the floats.
+    A stable radix sort of the bits of positive floats, which are ordered like the floats, above
+    those of the nearest. ``at_most[p]`` gets how many records :func:`bin_gaussians` will write at
+    most for share p of them.
     """
     n = depths.shape[0]
-    keys = np.empty(n, np.uint32)
-    ids = np.empty(n, np.int32)
-    low = np.zeros(2048, np.int64)
-    middle = np.zeros(2048, np.int64)
-    high = np.zeros(1024, np.int64)
+    keys, keys2 = np.empty(n, np.uint64), np.empty(n, np.uint64)  # depth, index
     bits = depths.view(np.uint32)
     seen = 0
+    nearest, farthest = np.uint32(0xFFFFFFFF), np.uint32(0)
     for i in range(n):
         key = bits[i]
-        if key != 0:
-            keys[seen] = key
-            ids[seen] = i
-            seen += 1
-            low[key & 2047] += 1
-            middle[(key >> 11) & 2047] += 1
-            high[key >> 22] += 1
+        keys[seen] = (np.uint64(key) << np.uint64(32)) | np.uint64(i)
+        seen += key != 0
+        nearest = min(nearest, key - np.uint32(1))  # not seen: the largest number
+        farthest = max(farthest, key)
     count[0] = seen
-    keys2 = np.empty(seen, np.uint32)
-    ids2 = np.empty(seen, np.int32)
-    start0 = start1 = start2 = 0
-    for digit in range(2048):
-        size = low[digit]
-        low[digit] = start0
-        start0 += size
-        size = middle[digit]
-        middle[digit] = start1
-        start1 += size
-        if digit < 1024:
-            size = high[digit]
-            high[digit] = start2
-            start2 += size
-    for i in range(seen):
-        digit = keys[i] & 2047
-        at = low[digit]
-        low[digit] = at + 1
-        keys2[at] = keys[i]
-        ids2[at] = ids[i]
-    for i in range(seen):
-        digit = (keys2[i] >> 11) & 2047
-        at = middle[digit]
-        middle[digit] = at + 1
-        keys[at] = keys2[i]
-        ids[at] = ids2[i]
-    for i in range(seen):
-        digit = keys[i] >> 22
-        at = high[digit]
-        high[digit] = at + 1
-        order[at] = ids[i]
+    base = np.uint64(nearest + np.uint32(1)) << np.uint64(32)
+    width = 1
+    while seen > 0 and (np.uint64(farthest) - (base >> np.uint64(32))) >> np.uint64(width) != 0:
+        width += 1
+    passes = 2 if width <= 2 * _LARGEST_DIGIT else 3
+    digit_bits = (width + passes - 1) // passes
+    digits = 1 << digit_bits
+    mask = np.uint64(digits - 1)
+    starts = np.zeros((3, digits), np.int32)
+    for m in range(seen):
+        key = (keys[m] - base) >> np.uint64(32)
+        for digit in range(passes):
+            starts[digit, (key >> np.uint64(digit * digit_bits)) & mask] += 1
+    for digit in range(passes):
+        total = 0
+        for value in range(digits):
+            size = starts[digit, value]
+            starts[digit, value] = total
+            total += size
+    for digit in range(passes):
+        shift = np.uint64(32 + digit * digit_bits)
+        for m in range(seen):
+            key = keys[m]
+            value = ((key - base) >> shift) & mask
+            at = starts[digit, value]
+            starts[digit, value] = at + 1
+            keys2[at] = key
+        keys, keys2 = keys2, keys
+    for p in range(at_most.shape[0]):
+        total = 0
+        for m in range(seen * p // at_most.shape[0], seen * (p + 1) // at_most.shape[0]):
+            order[m] = np.int32(keys[m] & np.uint64(0xFFFFFFFF))
+            total += int(reach[order[m]])
+        at_most[p] = total
 
 
 @helper
@@ -124,23 +127,13 @@ def _box(i: int, footprints: Any) -> Any:
     return mx, my, wide + slack, high + slack, slack
 
 
-@kernel("void(i8, i8, i4[::1], f4[::1], i8[::1])")
-def bound_records(part: int, parts: int, order: Any, reach: Any, at_most: Any) -> None:
-    """``at_most[part]``: how many records :func:`bin_gaussians` will write at most."""
-    seen = order.shape[0]
-    total = 0
-    for m in range(seen * part // parts, seen * (part + 1) // parts):
-        total += int(reach[order[m]])
-    at_most[part] = total
-
-
 @helper
 def _columns_of_rows(
-    i: int, footprints: Any, pair: int, high: Any, slack: Any, width: int, height: int
+    i: int, footprints: Any, tile_row: int, high: Any, slack: Any, width: int, height: int
 ) -> Any:
     """The interval [first, end) of block columns that the ellipse of Gaussian i reaches in each of
-    the sixteen block rows of a pair of tile rows, as floats; of the whole image; ends before it
-    begins, or as it begins, where there is none.
+    the sixteen block rows of a tile row and the next, as floats; of the whole image; ends before
+    it begins, or as it begins, where there is none.
 
     In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
     widest, and farthest left nearest to the opposite of it.
@@ -149,7 +142,7 @@ def _columns_of_rows(
     slope, v = footprints[i, SLOPE], footprints[i, V]
     inverse_c, bound = footprints[i, INVERSE_C], footprints[i, BOUND]
     widest = footprints[i, WIDEST]
-    row = iota() * _f(BLOCK) + _f(pair * _PAIR * TILE)
+    row = iota() * _f(BLOCK) + _f(tile_row * TILE)
     top = vmax(row + (_f(0.5) - my), -high)
     bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
     y = vmin(vmax(top, widest), bottom)
@@ -195,7 +188,7 @@ def bin_gaussians(
         keep: Whether to write records and spans, or only to count.
         records: [.., 2] out: tile, Gaussian.
         masks: [..] out: the blocks of the tile that the Gaussian reaches.
-        counts: [parts, tiles] out: how many records of a share a tile has.
+        counts: [parts, tiles and another row] out: how many records of a share a tile has.
         spans: [N, 2] out: first record of each seen Gaussian, and how many it has.
         ends: [parts] out: where the records of each share end.
     """
@@ -212,8 +205,8 @@ def bin_gaussians(
         mx, my, wide, high, slack = _box(i, footprints)
         left, right = _tile_range(mx, wide, across)
         top, bottom = _tile_range(my, high, down)
-        for pair in range(top // _PAIR, bottom // _PAIR + 1):
-            first, end = _columns_of_rows(i, footprints, pair, high, slack, width, height)
+        for row in range(top, bottom + 1, _PAIR):
+            first, end = _columns_of_rows(i, footprints, row, high, slack, width, height)
             c0, c1 = left, right
             if c1 - c0 > 3:  # long and slanted: most of its bounding box may be empty
                 there = ge(end, first)
@@ -224,38 +217,39 @@ def bin_gaussians(
                 begins = vmin(vmax(first - origin, _f(0)), _f(ACROSS))
                 stops = vmin(vmax(end - origin, _f(0)), _f(ACROSS))
                 upper, lower = masks_of_rows(begins, stops)
-                tile = pair * _PAIR * across + column
+                tile = row * across + column
+                # Written in any case and kept where there are blocks: fewer branches to guess.
                 if keep:
-                    # Written in any case and kept where there are blocks: one branch less to guess.
                     records[at, 0] = tile
                     records[at, 1] = i
                     masks[at] = upper
                 counts[part, tile] += upper != 0
                 at += upper != 0
-                if pair * _PAIR + 1 < down:
-                    if keep:
-                        records[at, 0] = tile + across
-                        records[at, 1] = i
-                        masks[at] = lower
-                    counts[part, tile + across] += lower != 0
-                    at += lower != 0
+                if keep:
+                    records[at, 0] = tile + across
+                    records[at, 1] = i
+                    masks[at] = lower
+                counts[part, tile + across] += lower != 0
+                at += lower != 0
         if keep:
             spans[i, 0] = before
             spans[i, 1] = at - before
     ends[part] = at
+    finish(part, parts)
 
 
 @kernel("void(i8, i8, i4[:,::1], i8[::1])")
 def scan(part: int, parts: int, counts: Any, offsets: Any) -> None:
     """Running sums: where each tile's list starts, and where each share's part of it does."""
     total = 0
-    for tile in range(counts.shape[1]):
+    tiles = offsets.shape[0] - 1
+    for tile in range(tiles):
         offsets[tile] = total
         for p in range(counts.shape[0]):
             size = counts[p, tile]
             counts[p, tile] = total
             total += size
-    offsets[counts.shape[1]] = total
+    offsets[tiles] = total
 
 
 @kernel("void(i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], i4[:,::1], i4[:,::1], i8[::1])")
@@ -278,6 +272,7 @@ def place(
         entries[slot, 0] = records[at, 1]
         entries[slot, 1] = at
         entry_masks[slot] = masks[at]
+    finish(part, parts)
 
 
 assert LANES == _PAIR * ACROSS

@@ -28,7 +28,7 @@ def pack(
     The affine approximation of a projection breaks down far outside the image; like gsplat we
     take its Jacobian no further out than 0.15 image widths (and heights) beyond the border.
     """
-    fx, fy, cx, cy = float(K[0, 0]), float(K[1, 1]), float(K[0, 2]), float(K[1, 2])
+    (fx, _, cx), (_, fy, cy), _ = K.tolist()
     margin_x, margin_y = 0.3 * 0.5 * width / fx, 0.3 * 0.5 * height / fy
     bounds = (
         -cx / fx - margin_x,
@@ -39,11 +39,11 @@ def pack(
     antialiased = settings.mode == "antialiased"
     return np.array(
         [
-            *viewmat[:3].ravel(),
+            *viewmat[:3].ravel().tolist(),
             *(fx, fy, cx, cy),
             *bounds,
             *(settings.eps2d, settings.near_plane, settings.far_plane, antialiased),
-            *center,
+            *center.tolist(),
             *(width, height),
         ],
         np.float32,

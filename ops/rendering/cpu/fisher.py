@@ -11,7 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ops.rendering.cpu.autograd import (
+from ops.rendering.cpu.jit import aligned, announced, workspace
+from ops.rendering.cpu.projection import BLUE, RED
+from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.view import (
     FEW,
     Floats,
     View,
@@ -20,8 +23,6 @@ from ops.rendering.cpu.autograd import (
     prepare_view,
     rasterise,
 )
-from ops.rendering.cpu.jit import aligned, announced, run, threads, workspace
-from ops.rendering.cpu.projection import BLUE, RED
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
 

@@ -1,4 +1,4 @@
-"""How kernels of this folder are compiled, cached and run on several threads.
+"""How kernels of this folder are compiled and cached; `team.py` runs them.
 
 Kernels have explicit signatures, so what is compiled is settled when a module is imported and no
 array layout or integer width can cause another compilation in the middle of a training run.
@@ -16,18 +16,15 @@ import functools
 import importlib
 import logging
 import math
-import os
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from ops.kernel_cache import cache_folder
@@ -66,7 +63,7 @@ def kernel(
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Compiles a kernel now, or loads it from the cache; it runs without the interpreter's lock.
 
-    By convention its first two arguments are ``part`` and ``parts``: :func:`run` calls it once
+    By convention its first two arguments are ``part`` and ``parts``: :func:`team.run` calls it once
     for every part. What it writes must not depend on ``parts``.
 
     Args:
@@ -160,49 +157,3 @@ def _announce(what: str) -> None:
         log.info(sentence)
     else:
         sys.stderr.write(sentence + "\n")
-
-
-_pool: ThreadPoolExecutor | None = None
-_pool_size = 0
-_pool_lock = threading.Lock()
-
-
-def _workers(count: int) -> ThreadPoolExecutor:
-    global _pool, _pool_size
-    with _pool_lock:
-        if _pool is None or _pool_size < count:
-            _pool = ThreadPoolExecutor(count, thread_name_prefix="splatworks-render")
-            _pool_size = count
-        return _pool
-
-
-def _forget_workers() -> None:
-    global _pool, _pool_lock
-    _pool, _pool_lock = None, threading.Lock()
-
-
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget_workers)  # threads do not survive a fork
-
-
-def threads() -> int:
-    """How many threads a rendering uses: as many as torch (``torch.set_num_threads``)."""
-    return torch.get_num_threads()
-
-
-def run(parts: int, compiled: Callable[..., None], *arguments: Any) -> None:
-    """Calls ``compiled(part, parts, *arguments)`` for every part, on as many threads.
-
-    A thread pool of our own rather than Numba's: no second OpenMP runtime beside torch's, no
-    trouble with forks, and it may be called from several threads at once.
-    """
-    if parts <= 1:
-        compiled(0, 1, *arguments)
-        return
-    pool = _workers(parts - 1)
-    others = [pool.submit(compiled, part, parts, *arguments) for part in range(1, parts)]
-    try:
-        compiled(0, parts, *arguments)
-    finally:
-        for other in others:
-            other.result()

@@ -41,6 +41,7 @@ from ops.rendering.cpu.simd import (
 )
 from ops.rendering.cpu.simd_memory import load3, store2, store2_whole, transpose, vload, vstore
 from ops.rendering.cpu.spherical_harmonics import SCRATCH, color
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import TILE
 
 _f = np.float32
@@ -189,3 +190,4 @@ def project(
                     radii[row, 1] = 0
                     means2d[row, 0] = _f(0)
                     means2d[row, 1] = _f(0)
+    finish(part, parts)

@@ -62,6 +62,7 @@ from ops.rendering.cpu.spherical_harmonics import (
     direction,
     direction_gradient,
 )
+from ops.rendering.cpu.team import finish
 
 _f = np.float32
 CHUNK = 32  # groups of sixteen whose camera gradients are summed together, whatever the threads
@@ -431,3 +432,4 @@ def project_backward(
                 for lane in range(LANES):
                     total += np.float64(camera_sums[k * LANES + lane])
                 v_camera[group // CHUNK, k] = total
+    finish(part, parts)

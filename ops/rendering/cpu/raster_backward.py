@@ -24,12 +24,15 @@ from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
 from ops.rendering.cpu.raster_forward import (
     AHEAD,
     CHECK_EVERY,
+    MANY,
     MAX_ALPHA,
     absorb,
     color_of,
+    copy_extras,
     exponent_in_block,
     footprint_in_tile,
     opacities,
+    padded_extras,
 )
 from ops.rendering.cpu.simd import (
     LANES,
@@ -43,6 +46,7 @@ from ops.rendering.cpu.simd import (
     vabs,
     vsum,
 )
+from ops.rendering.cpu.simd_matrix import add_products, load16, weighted_sum, zero16
 from ops.rendering.cpu.simd_memory import (
     next_of,
     prefetch,
@@ -51,6 +55,7 @@ from ops.rendering.cpu.simd_memory import (
     vload,
     vstore,
 )
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -78,10 +83,15 @@ def columns(n_extras: int) -> int:
     return EXTRAS + -(-n_extras // LANES) * LANES
 
 
+CHUNK = 32  # Gaussians whose extras are worked on together, where these are many
+_ROW = (BLOCKS + 1) * LANES  # of what a Gaussian of a chunk has in every block
+
+
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_backward` works in."""
     padded = columns(n_extras) - EXTRAS
-    return ((BLOCKS + 1) * (5 + n_extras) + padded + 3) * LANES
+    size = ((BLOCKS + 1) * (5 + padded_extras(n_extras)) + padded + 3) * LANES
+    return size + (CHUNK * (_ROW + LANES + 2) + 2 * BLOCKS + LANES if n_extras >= MANY else 0)
 
 
 @helper
@@ -113,6 +123,73 @@ def extra_gradients(o: int, weight: Any, i: int, extras: Any, sums: int, scratch
         to = sums + k * LANES
         vstore(scratch, to, fma(weight, v, vload(scratch, to)))
     return total
+
+
+@helper
+def chunk_products(
+    start: int,
+    stop: int,
+    live: int,
+    entries: Any,
+    masks: Any,
+    extras: Any,
+    stride: int,
+    scratch: Any,
+    products: Any,
+    local: Any,
+    reached_by: Any,
+) -> None:
+    """For the Gaussians from start to stop and the blocks they reach, what
+    :func:`extra_gradients` returns: sixteen extras of a chunk at a time, block by block, whose
+    gradients then stay in registers."""
+    for block in range(BLOCKS):
+        reached_by[block] = 0
+    for e in range(start, stop):
+        todo = masks[e] & live
+        while todo != 0:
+            reached_by[lowest_block(todo)] |= BIT[e - start]
+            todo &= todo - 1
+    for first in range(0, extras.shape[1], LANES):
+        for e in range(start, stop):
+            copy_extras(entries[e, 0], first, extras, local, (e - start) * LANES)
+        for block in range(BLOCKS):
+            todo = reached_by[block]
+            if todo != 0:
+                gradients = load16(scratch, block * stride + (5 + first) * LANES)
+                while todo != 0:
+                    number = lowest_block(todo)
+                    todo &= todo - 1
+                    slot = number * _ROW + block * LANES
+                    product = weighted_sum(gradients, local, number * LANES)
+                    if first > 0:
+                        product = product + vload(products, slot)
+                    vstore(products, slot, product)
+
+
+@helper
+def chunk_gradients(
+    start: int,
+    stop: int,
+    visited: Any,
+    entries: Any,
+    stride: int,
+    scratch: Any,
+    weights: Any,
+    table: Any,
+) -> None:
+    """The gradients of the extras of the Gaussians from start to stop, from their weights in the
+    blocks that they visited."""
+    n_columns = table.shape[1]
+    for first in range(0, n_columns - EXTRAS, LANES):
+        for e in range(start, stop):
+            sums = zero16()
+            todo = visited[e - start]
+            while todo != 0:
+                block = lowest_block(todo)
+                todo &= todo - 1
+                weight = vload(weights, (e - start) * _ROW + block * LANES)
+                sums = add_products(sums, weight, scratch, block * stride + (5 + first) * LANES)
+            sum16(table, entries[e, 1] * n_columns + EXTRAS + first, sums)
 
 
 @helper
@@ -162,10 +239,16 @@ def raster_backward(
     n_columns = table.shape[1]
     with_alphas = v_alphas.shape[0] > 0
     # Of a block: transmittance, R, gradient of each channel. Behind all: a vector per extra to sum.
-    stride = (5 + n_extras) * LANES
+    many = n_extras >= MANY
+    room = n_columns - EXTRAS if many else n_extras
+    stride = (5 + room) * LANES
     sums = (BLOCKS + 1) * stride
     scratch = space[part]
     edge = scratch[sums + (n_columns - EXTRAS) * LANES :]
+    kept = edge[3 * LANES :]  # of a chunk: products with the extras, then weights
+    local = kept[CHUNK * _ROW :]
+    visited = local[CHUNK * LANES :].view(np.int64)
+    reached_by = visited[CHUNK:]
     zero = splat(_f(0))
     for k in range(n_columns - EXTRAS):
         vstore(scratch, sums + k * LANES, zero)
@@ -179,7 +262,7 @@ def raster_backward(
             vstore(scratch, o, select(inside, _f(1), _f(-1)))
             Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
             if height <= Y or width <= X:
-                for k in range(1, 5 + n_extras):
+                for k in range(1, 5 + room):
                     vstore(scratch, o + k * LANES, zero)
                 continue
             c0, c1, c2 = read_block3(image, Y, X, edge)
@@ -191,20 +274,39 @@ def raster_backward(
             vstore(scratch, o + 2 * LANES, v0)
             vstore(scratch, o + 3 * LANES, v1)
             vstore(scratch, o + 4 * LANES, v2)
-            for k in range(n_extras):
-                v = read_block(v_planes[k], Y, X, edge)
-                vstore(scratch, o + (5 + k) * LANES, v)
-                R = fma(v, read_block(planes[k], Y, X, edge), R)
             vstore(scratch, o + LANES, R)
+            for k in range(n_extras, room):
+                vstore(scratch, o + (5 + k) * LANES, zero)
+        for k in range(n_extras):  # plane by plane: they lie far apart in memory
+            plane, v_plane = planes[k], v_planes[k]
+            inside_tile = blocks_in_image(tile_x, tile_y, width, height)
+            while inside_tile != 0:
+                block = lowest_block(inside_tile)
+                inside_tile &= inside_tile - 1
+                o = block * stride
+                Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+                v = read_block(v_plane, Y, X, edge)
+                vstore(scratch, o + (5 + k) * LANES, v)
+                R = fma(v, read_block(plane, Y, X, edge), vload(scratch, o + LANES))
+                vstore(scratch, o + LANES, R)
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
         finished = 0
         for at in range(offsets[tile], end):
             if at % CHECK_EVERY == 0:  # see the forward pass
                 live &= ~finished
+            number = (at - offsets[tile]) % CHUNK
+            if many and number == 0:
+                stop = min(at + CHUNK, end)
+                chunk_products(
+                    *(at, stop, live, entries, masks, extras),
+                    *(stride, scratch, kept, local, reached_by),
+                )
             i = entries[at, 0]
             row = entries[at, 1] * n_columns
             todo = masks[at] & live
+            if many:
+                visited[number] = todo
             ahead_at = min(at + AHEAD, end - 1)
             prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
             prefetch(table, entries[ahead_at, 1] * n_columns)
@@ -231,7 +333,12 @@ def raster_backward(
                 g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
                 v, gc1 = color_gradients(block1 * stride, rgb, scratch)
                 g0, g1, g2 = fma(weight1, v[0], g0), fma(weight1, v[1], g1), fma(weight1, v[2], g2)
-                if n_extras > 0:
+                if many:
+                    slot0, slot1 = number * _ROW + block0 * LANES, number * _ROW + block1 * LANES
+                    gc0, gc1 = gc0 + vload(kept, slot0), gc1 + vload(kept, slot1)
+                    vstore(kept, slot0, weight0)
+                    vstore(kept, slot1, weight1)
+                elif n_extras > 0:
                     gc0 = gc0 + extra_gradients(block0 * stride, weight0, i, extras, sums, scratch)
                     gc1 = gc1 + extra_gradients(block1 * stride, weight1, i, extras, sums, scratch)
                 by_alpha0 = alpha_gradient(block0 * stride, alpha0, T0, weight0, gc0, scratch)
@@ -259,6 +366,12 @@ def raster_backward(
                 row,
                 (q0, qu, qy, quu, quy, qyy, g0, g1, g2, ax, ay, zero, zero, zero, zero, zero),
             )
+            if many:
+                if number == CHUNK - 1 or at == end - 1:
+                    chunk_gradients(
+                        at - number, at + 1, visited, entries, stride, scratch, kept, table
+                    )
+                continue
             for k in range(n_extras):
                 table[entries[at, 1], EXTRAS + k] = vsum(vload(scratch, sums + k * LANES))
                 vstore(scratch, sums + k * LANES, zero)
@@ -267,3 +380,4 @@ def raster_backward(
             for k in range(0, n_columns, LANES):
                 vstore(table, row + k, zero)
         tile = next_of(counter)
+    finish(part, parts)

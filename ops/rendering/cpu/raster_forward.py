@@ -41,7 +41,9 @@ from ops.rendering.cpu.simd import (
     vmin,
     vneg,
 )
+from ops.rendering.cpu.simd_matrix import add_outer, load16, store16
 from ops.rendering.cpu.simd_memory import next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
@@ -65,9 +67,23 @@ AHEAD = 12  # Gaussians; neighbours in a tile's list lie far apart in memory
 CHECK_EVERY = 16  # Gaussians between two looks at which blocks are finished
 
 
+MANY = 12  # extras that are not blended one by one
+CHUNK = 128  # Gaussians whose weights are kept until their extras are blended; many CHECK_EVERY
+_SLOTS = (BLOCKS + 1) * CHUNK
+
+
+def padded_extras(n_extras: int) -> int:
+    """How many extras a block has room for: where they are many, whole vectors of them."""
+    return n_extras if n_extras < MANY else -(-n_extras // LANES) * LANES
+
+
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_forward` works in."""
-    return (BLOCKS + 1) * (5 + n_extras) * LANES + 3 * LANES
+    size = (BLOCKS + 1) * (5 + padded_extras(n_extras)) * LANES + 3 * LANES
+    if n_extras < MANY:
+        return size
+    # Weights; whose they are, and how many a block has; extras of a chunk.
+    return size + _SLOTS * LANES + _SLOTS + (BLOCKS + 1) + CHUNK * LANES + 3 * LANES
 
 
 @helper
@@ -150,6 +166,59 @@ def blend_extras(o: int, weight: Any, i: int, extras: Any, scratch: Any) -> None
         at += LANES
 
 
+@helper
+def keep_weight(block: int, number: int, weight: Any, weights: Any, whose: Any) -> None:
+    """Keeps a block's weights of a Gaussian of the chunk, unless they are 0."""
+    count = whose[_SLOTS + block]
+    slot = block * CHUNK + count
+    vstore(weights, slot * LANES, weight)
+    whose[slot] = number
+    whose[_SLOTS + block] = count + np.int32(any_lane(gt(weight, splat(_f(0)))))
+
+
+@helper
+def copy_extras(i: int, first: int, extras: Any, to: Any, at: int) -> None:
+    """Sixteen extras of Gaussian i from ``first``; 0 behind the last."""
+    n_extras = extras.shape[1]
+    if first + LANES <= n_extras:
+        vstore(to, at, vload(extras, i * n_extras + first))
+        return
+    for k in range(LANES):
+        to[at + k] = extras[i, first + k] if first + k < n_extras else _f(0)
+
+
+@helper
+def blend_chunk(
+    start: int,
+    stop: int,
+    entries: Any,
+    extras: Any,
+    stride: int,
+    scratch: Any,
+    weights: Any,
+    whose: Any,
+    local: Any,
+) -> None:
+    """Adds the extras of the Gaussians from start to stop to all blocks, and forgets the weights.
+
+    For sixteen extras at a time a block is the product of its weights with the extras: what is
+    blended stays in registers, and the extras of a chunk in the nearest cache.
+    """
+    for first in range(0, extras.shape[1], LANES):
+        for e in range(start, stop):
+            copy_extras(entries[e, 0], first, extras, local, (e - start) * LANES)
+        for block in range(BLOCKS):
+            count = whose[_SLOTS + block]
+            if count > 0:
+                o = block * stride + (5 + first) * LANES
+                sums = load16(scratch, o)
+                for slot in range(block * CHUNK, block * CHUNK + count):
+                    sums = add_outer(sums, vload(weights, slot * LANES), local, whose[slot] * LANES)
+                store16(scratch, o, sums)
+    for block in range(BLOCKS + 1):
+        whose[_SLOTS + block] = 0
+
+
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
     " f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1])"
@@ -202,9 +271,18 @@ def raster_forward(
     with_median = median.shape[0] > 0
     # Of a block: transmittance (negative once a pixel is finished), red, green, blue, median depth,
     # extras.
+    many = n_extras >= MANY
     stride = (5 + n_extras) * LANES
+    if many:
+        stride = (5 + (n_extras + LANES - 1) // LANES * LANES) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
+    weights = edge[3 * LANES :]
+    local = weights[_SLOTS * LANES :]
+    whose = local[CHUNK * LANES :].view(np.int32)
+    if many:
+        for block in range(BLOCKS + 1):
+            whose[_SLOTS + block] = 0
     tile = next_of(counter)
     while tile < n_tiles:
         tile_y = tile // across * TILE
@@ -218,6 +296,7 @@ def raster_forward(
         at = offsets[tile]
         end = offsets[tile + 1]
         finished = 0
+        chunk = at
         while at < end and live != 0:
             # The mask is renewed now and then only: waiting for it would hold up every Gaussian.
             stop = min(at + CHECK_EVERY, end)
@@ -245,11 +324,17 @@ def raster_forward(
                     if with_median:
                         note_median(block0 * stride, T0, after0, depth, scratch)
                         note_median(block1 * stride, T1, after1, depth, scratch)
-                    if n_extras > 0:
+                    if many:
+                        keep_weight(block0, e - chunk, weight0, weights, whose)
+                        keep_weight(block1, e - chunk, weight1, weights, whose)
+                    elif n_extras > 0:
                         blend_extras(block0 * stride, weight0, i, extras, scratch)
                         blend_extras(block1 * stride, weight1, i, extras, scratch)
             at = stop
             live &= ~finished
+            if many and (at == end or live == 0 or at - chunk == CHUNK):
+                blend_chunk(chunk, at, entries, extras, stride, scratch, weights, whose, local)
+                chunk = at
         ends[tile] = at
         shown = blocks_in_image(tile_x, tile_y, width, height)
         while shown != 0:
@@ -275,6 +360,14 @@ def raster_forward(
             write_block3(image, Y, X, (r, g, b), edge)
             if with_median:
                 write_block(median, Y, X, vload(scratch, o + 4 * LANES), edge)
-            for k in range(n_extras):
-                write_block(planes[k], Y, X, vload(scratch, o + (5 + k) * LANES), edge)
+        for k in range(n_extras):  # plane by plane: they lie far apart in memory
+            plane = planes[k]
+            shown = blocks_in_image(tile_x, tile_y, width, height)
+            while shown != 0:
+                block = lowest_block(shown)
+                shown &= shown - 1
+                Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+                value = vload(scratch, block * stride + (5 + k) * LANES)
+                write_block(plane, Y, X, value, edge)
         tile = next_of(counter)
+    finish(part, parts)

@@ -23,18 +23,25 @@ def _element(context: Any, builder: Any, kind: Any, array: Any, index: Any, inde
     return builder.gep(data, [at])
 
 
-def _load(builder: Any, address: Any) -> Any:
+def element(context: Any, builder: Any, kinds: Any, arguments: Any, which: int) -> Any:
+    """The address of an element: argument ``which`` is the array, the next one the index."""
+    return _element(
+        context, builder, kinds[which], arguments[which], arguments[which + 1], kinds[which + 1]
+    )
+
+
+def load_vector(builder: Any, address: Any) -> Any:
     value = builder.load(builder.bitcast(address, ir.PointerType(VF)))
     value.align = 4
     return value
 
 
-def _store(builder: Any, value: Any, address: Any) -> None:
+def store_vector(builder: Any, value: Any, address: Any) -> None:
     pointer = builder.bitcast(address, ir.PointerType(value.type))
     builder.store(value, pointer).align = 4
 
 
-def _offset(builder: Any, address: Any, elements: int) -> Any:
+def offset(builder: Any, address: Any, elements: int) -> Any:
     return builder.gep(address, [ir.Constant(_I64, elements)])
 
 
@@ -44,7 +51,7 @@ def vload(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        return _load(
+        return load_vector(
             builder, _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
         )
 
@@ -72,7 +79,7 @@ def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
-        _store(builder, arguments[2], address)
+        store_vector(builder, arguments[2], address)
         return context.get_dummy_value()
 
     return types.void(array, index, value), codegen
@@ -99,7 +106,9 @@ def _column_loader(count: int) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
             start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
-            vectors = [_load(builder, _offset(builder, start, LANES * v)) for v in range(count)]
+            vectors = [
+                load_vector(builder, offset(builder, start, LANES * v)) for v in range(count)
+            ]
             columns = [
                 _gathered(builder, vectors, [count * lane + c for lane in range(LANES)])
                 for c in range(count)
@@ -133,7 +142,7 @@ def _column_storer(count: int, *, whole: bool = False) -> Any:
                 )
                 if whole:
                     row = builder.fptosi(row, VI)
-                _store(builder, row, _offset(builder, start, LANES * v))
+                store_vector(builder, row, offset(builder, start, LANES * v))
             return context.get_dummy_value()
 
         return types.void(array, index, columns), codegen
@@ -166,7 +175,7 @@ def _block_loader(count: int) -> Any:
                 begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
                 for q in range(count):
                     pointer = builder.bitcast(
-                        _offset(builder, begin, _QUAD * q),
+                        offset(builder, begin, _QUAD * q),
                         ir.PointerType(ir.VectorType(F32, _QUAD)),
                     )
                     quad = builder.load(pointer)
@@ -206,7 +215,7 @@ def _block_storer(count: int) -> Any:
                     quad = _gathered(
                         builder, vectors, [LANES * (p % count) + p // count for p in places]
                     )
-                    _store(builder, quad, _offset(builder, begin, _QUAD * q))
+                    store_vector(builder, quad, offset(builder, begin, _QUAD * q))
             return context.get_dummy_value()
 
         return types.void(array, index, stride, columns), codegen
@@ -243,7 +252,7 @@ def transpose(
                 builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
             ]
 
-        vectors = [_load(builder, row) for row in rows(0)]
+        vectors = [load_vector(builder, row) for row in rows(0)]
         for step in (1, 2, 4, 8):
             # Exchange the off-diagonal halves of every 2 step x 2 step square.
             low = [lane if not lane & step else LANES + lane - step for lane in range(LANES)]
@@ -254,7 +263,7 @@ def transpose(
                     vectors[r] = builder.shuffle_vector(a, b, ir.Constant(VI, low))
                     vectors[r + step] = builder.shuffle_vector(a, b, ir.Constant(VI, high))
         for vector, row in zip(vectors, rows(3), strict=True):
-            _store(builder, vector, row)
+            store_vector(builder, vector, row)
         return context.get_dummy_value()
 
     return types.void(source, at, stride, target, to, target_stride), codegen
@@ -291,7 +300,7 @@ def _sum_storer(count: int) -> Any:
             if count < LANES:
                 first = ir.Constant(ir.VectorType(ir.IntType(32), count), list(range(count)))
                 sums = builder.shuffle_vector(sums, sums, first)
-            _store(builder, sums, start)
+            store_vector(builder, sums, start)
             return context.get_dummy_value()
 
         return types.void(array, index, vectors), codegen

@@ -113,6 +113,16 @@ def test_feature_channels(make, features, depth):
     _check(make, images, gradients)
 
 
+def test_many_channels_of_more_gaussians_than_are_worked_on_at_once(make):
+    """Some pixels are finished in the first chunk of a tile's list, others in the last."""
+    splats = make.splats(400, features=19, degree=0, size=0.2)
+    splats = replace(splats, opacity_logits=splats.opacity_logits - 2)
+    settings = RenderSettings(expected_depth=True)
+    images, gradients = _compare(make, splats, make.cameras([(40, 30)]), settings)
+    assert images["alphas"][0].max() > 0.999 > 0.5 > images["alphas"][0].min()
+    _check(make, images, gradients)
+
+
 @pytest.mark.parametrize("eps2d", [0.05, 1.0])
 @pytest.mark.parametrize("mode", ["classic", "antialiased"])
 def test_eps2d(make, eps2d, mode):

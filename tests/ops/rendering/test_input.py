@@ -63,28 +63,28 @@ def test_more_than_the_memory_that_is_free(make, monkeypatch):
 
 
 def test_many_intersections_are_counted_before_memory_is_asked_for(make, monkeypatch):
-    from ops.rendering.cpu import autograd
+    from ops.rendering.cpu import view as viewing
 
     splats, cameras = make.splats(30), make.cameras([(64, 48)])
     [expected] = render(splats, cameras)
     asked = []
-    monkeypatch.setattr(autograd, "guard_memory", lambda needed, what: asked.append((needed, what)))
-    monkeypatch.setattr(autograd, "_MANY", 10)
+    monkeypatch.setattr(viewing, "guard_memory", lambda needed, what: asked.append((needed, what)))
+    monkeypatch.setattr(viewing, "_MANY", 10)
     [seen] = render(splats, cameras)
     assert torch.equal(seen.colors, expected.colors)
     needed, what = asked[0]
     count = int(what.split()[3].replace(",", ""))
-    assert needed == 2 * autograd.RECORD_BYTES * count
+    assert needed == 2 * viewing.RECORD_BYTES * count
     assert 30 < count <= 30 * 4
 
 
 def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
-    from ops.rendering.cpu import autograd
+    from ops.rendering.cpu import gradients
 
     splats = make.trainable(make.splats(30))
     [seen] = render(splats, make.cameras([(64, 48)]))
     asked = []
-    monkeypatch.setattr(autograd, "guard_memory", lambda needed, what: asked.append(what))
+    monkeypatch.setattr(gradients, "guard_memory", lambda needed, what: asked.append(what))
     seen.colors.sum().backward()
     assert "the gradient of " in asked[0]
 

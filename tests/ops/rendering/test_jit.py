@@ -14,7 +14,6 @@ import tempfile
 import time
 from pathlib import Path
 
-import numpy as np
 import pytest
 from numba.core.dispatcher import Dispatcher
 
@@ -307,23 +306,3 @@ def test_compiling_is_announced_on_stderr_where_nobody_listens(capsys, monkeypat
     shown = capsys.readouterr()
     assert shown.err.startswith("compiling the CPU renderer (drawing)")
     assert not shown.out
-
-
-def test_every_part_runs_once_and_errors_come_through():
-    seen = np.zeros(5, int)
-
-    def work(part, parts, out):
-        assert parts == len(out)
-        out[part] += 1
-
-    jit.run(5, work, seen)
-    assert (seen == 1).all()
-    jit.run(1, work, seen[:1])
-    assert seen[0] == 2
-
-    def fail(part, parts):
-        if part == parts - 1:
-            raise MemoryError("part 2")
-
-    with pytest.raises(MemoryError, match="part 2"):
-        jit.run(3, fail)

@@ -31,6 +31,14 @@ from ops.rendering.cpu.simd import (
     vsqrt,
     vsum,
 )
+from ops.rendering.cpu.simd_matrix import (
+    add_outer,
+    add_products,
+    load16,
+    store16,
+    weighted_sum,
+    zero16,
+)
 from ops.rendering.cpu.simd_memory import (
     load2,
     load3,
@@ -264,3 +272,23 @@ def test_a_vector_is_a_block():
     from ops.rendering.cpu.tiles import BLOCK
 
     assert LANES == BLOCK * BLOCK
+
+
+@numba.njit
+def _matrix_products(a, b, c, out):
+    """Of 16 x 16 arrays: b + outer(a[1], c[0]); b * c[0]; the sum of a[1, k] b[k]."""
+    sums = add_outer(load16(b, 0), vload(c, 0), a, 16)
+    store16(out, 0, sums)
+    store16(out, 256, add_products(zero16(), vload(c, 0), b, 0))
+    vstore(out, 512, weighted_sum(load16(b, 0), a, 16))
+
+
+def test_matrix_products():
+    a, b, c = (np.random.default_rng(i).normal(size=(16, 16)).astype(np.float32) for i in range(3))
+    out = np.zeros(528, np.float32)
+    _matrix_products(a, b, c, out)
+    exact = [v.astype(np.float64) for v in (a, b, c)]
+    outer = exact[1] + exact[0][1][:, None] * exact[2][0]
+    np.testing.assert_allclose(out[:256].reshape(16, 16), outer, atol=1e-6)
+    np.testing.assert_allclose(out[256:512].reshape(16, 16), exact[1] * exact[2][0], atol=1e-6)
+    np.testing.assert_allclose(out[512:], exact[0][1] @ exact[1], atol=1e-5)

@@ -10,7 +10,8 @@ from ops.rendering.bench import kernels
 from ops.rendering.bench.peak import fma_peak
 from ops.rendering.bench.scenes import SIZES, make_scene
 from ops.rendering.bench.timing import measure
-from ops.rendering.cpu import autograd, jit
+from ops.rendering.cpu import team
+from ops.rendering.cpu import view as viewing
 from ops.rendering.cpu.projection import KX, KY, LOG2_OPACITY, MX, MY, SLOPE
 from ops.rendering.render import render
 
@@ -80,7 +81,7 @@ def test_an_empty_view_has_no_lanes(make):
 
 
 def test_every_kernel_is_timed_and_everything_put_back(make):
-    before = dict(vars(autograd))
+    before = dict(vars(viewing))
     splats, cameras = make.trainable(make.splats(50)), make.cameras([(40, 30)])
     with kernels.recorded() as times:
         colors = render(splats, cameras)[0].colors
@@ -90,15 +91,15 @@ def test_every_kernel_is_timed_and_everything_put_back(make):
     assert kernels.BACKWARD not in drawn
     assert {"project", "sort_by_depth", "place", kernels.BACKWARD, "project_backward"} <= set(times)
     assert all(t.wall > 0 for t in times.values())
-    assert dict(vars(autograd)) == before
-    assert autograd.run is jit.run
+    assert dict(vars(viewing)) == before
+    assert viewing.run is team.run
 
 
 def test_what_fails_is_put_back_too(make):
-    before = dict(vars(autograd))
+    before = dict(vars(viewing))
     with pytest.raises(ZeroDivisionError), kernels.recorded():
         raise ZeroDivisionError
-    assert dict(vars(autograd)) == before
+    assert dict(vars(viewing)) == before
 
 
 def test_peaks_are_positive():

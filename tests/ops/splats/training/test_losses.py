@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import conv2d
 
-from ops.splats.losses import photo_loss, regularisation
+from ops.splats.losses import photo_loss, photo_loss_gradient, regularisation
 from ops.splats.ssim import compare
 
 
@@ -163,3 +163,18 @@ def test_regularisation_is_the_weighted_mean() -> None:
     found = regularisation(logits, log_scales, 0.1, 0.01)
     assert found is not None
     assert float(found) == pytest.approx(0.1 * 0.7 + 0.01 * 3.5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_the_gradient_without_a_graph(dtype: torch.dtype) -> None:
+    g = torch.Generator().manual_seed(8)
+    image, target = (torch.rand(23, 31, 3, generator=g).to(dtype) for _ in range(2))
+    weights = (torch.rand(23, 31, generator=g) > 0.3).float()
+    leaf = image.clone().requires_grad_()
+    expected = photo_loss(leaf, target, weights, 0.3)
+    expected.loss.backward()
+    found, gradient = photo_loss_gradient(image, target, weights, 0.3)
+    assert torch.equal(found.loss, expected.loss.detach())
+    assert found.psnr == expected.psnr
+    assert leaf.grad is not None
+    assert torch.equal(gradient, leaf.grad)

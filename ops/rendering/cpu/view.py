@@ -1,0 +1,267 @@
+"""One view on the CPU: projected, sorted and binned, and drawn."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ops.errors import InputError
+from ops.rendering.cpu import camera
+from ops.rendering.cpu.jit import aligned, announced, workspace
+from ops.rendering.cpu.simd import LANES
+from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.tiles import TILE
+from ops.rendering.interface import RenderSettings
+from ops.splats.model import Splats
+
+with announced("drawing"):
+    from ops.rendering.cpu.binning import bin_gaussians, place, scan, sort_by_depth
+    from ops.rendering.cpu.projection import FOOTPRINT, WORKSPACE, project
+    from ops.rendering.cpu.raster_forward import raster_forward, workspace_size
+
+Floats = NDArray[np.float32]
+
+RECORD_BYTES = 16  # tile and Gaussian, and 64 blocks
+_FREE_SHARE = 0.8  # of the memory that is free, which one view may take
+FEW = 2_000  # Gaussians that are not worth several threads
+_MANY = 1 << 24  # records, for which it pays to count before memory is asked for
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """Arrays of the splats, float32 and contiguous, at least sixteen rows; rows flattened."""
+
+    means: Floats  # [N, 3]
+    quats: Floats  # [N, 4]
+    log_scales: Floats  # [N, 3]
+    opacity_logits: Floats  # [N]
+    sh0: Floats  # [N, 3]
+    shN: Floats  # [N, 3 (K - 1)]
+    features: Floats  # [N, F]
+
+
+@dataclass(frozen=True)
+class View:
+    """What the forward pass leaves for the backward pass."""
+
+    parameters: Parameters
+    count: int  # of Gaussians; rows behind them are padding
+    cam: Floats
+    width: int
+    height: int
+    degree: int
+    depths: Floats  # [N] 0 where a Gaussian is not seen
+    footprints: Floats  # [N, 16]
+    extras: Floats  # [N, E] features, then depth where it is wanted
+    offsets: NDArray[np.int64]  # [tiles + 1]
+    entries: NDArray[np.int32]  # [intersections, 2]
+    masks: NDArray[np.int64]  # [intersections]
+    spans: NDArray[np.int32]  # [N, 2] the records of each Gaussian
+    n_records: int  # rows that a table with one for each record needs
+
+
+class Drawn(NamedTuple):
+    """The pixels of a view, and what its backward pass takes up."""
+
+    image: Tensor  # [H, W, 3]
+    planes: Tensor  # [E, H, W] of the extras
+    transmittance: Tensor  # [H, W] what of the background is seen
+    alphas: Tensor  # [H, W]
+    median: Tensor  # [H, W] depth, or [0, 0]
+    ends: NDArray[np.int64]  # [tiles] where each tile's list was left
+
+
+def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
+    """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
+    array = tensor.detach().to(torch.float32).contiguous().numpy()
+    if array.ndim > 1:
+        array = array.reshape(len(array), math.prod(array.shape[1:]))
+    if len(array) < rows:
+        padded = np.full((rows, *array.shape[1:]), fill, np.float32)
+        padded[: len(array)] = array
+        return padded
+    return array
+
+
+def guard_memory(needed: int, what: str) -> None:
+    if needed < 1 << 28:
+        return
+    free = psutil.virtual_memory().available
+    if needed > _FREE_SHARE * free:
+        raise InputError(
+            f"rendering: {what} needs {needed / 2**30:.1f} GiB, but only {free / 2**30:.1f} GiB of "
+            "memory are free. Render a smaller image or fewer Gaussians, or remove Gaussians that "
+            "cover most of the image"
+        )
+
+
+def prepare_view(
+    splats: Splats,
+    viewmat: Tensor,
+    K: Tensor,
+    center: Tensor,
+    width: int,
+    height: int,
+    settings: RenderSettings,
+    degree: int,
+) -> tuple[View, Floats, NDArray[np.int32]]:
+    """Everything about a view but its pixels; arguments as for :func:`render_view`.
+
+    Returns the view, means2d [N, 2] and radii [N, 2] int32 in pixels, with N at least 16.
+    """
+    n, features = len(splats), splats.features
+    rows = max(n, LANES)
+    parameters = Parameters(
+        means=padded_array(splats.means, rows),
+        quats=padded_array(splats.quats, rows),
+        log_scales=padded_array(splats.log_scales, rows),
+        opacity_logits=padded_array(splats.opacity_logits, rows, fill=-math.inf),
+        sh0=padded_array(splats.sh0, rows),
+        shN=padded_array(splats.shN, rows),
+        features=np.empty((rows, 0), np.float32)
+        if features is None
+        else padded_array(features, rows),
+    )
+    cam = camera.pack(
+        padded_array(viewmat, 0),
+        padded_array(K, 0),
+        padded_array(center, 0),
+        width,
+        height,
+        settings,
+    )
+    return _prepare(parameters, n, cam, width, height, degree, settings.expected_depth)
+
+
+def _prepare(
+    parameters: Parameters,
+    count: int,
+    cam: Floats,
+    width: int,
+    height: int,
+    degree: int,
+    with_depth: bool,
+) -> tuple[View, Floats, NDArray[np.int32]]:
+    """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
+    p, n = parameters, len(parameters.means)
+    footprints = aligned(n, FOOTPRINT)
+    depths, reach = np.empty(n, np.float32), np.empty(n, np.float32)
+    means2d = np.empty((n, 2), np.float32)
+    radii = np.empty((n, 2), np.int32)
+    parts = threads() if n > FEW else 1
+    run(
+        *(parts, project, workspace(parts, WORKSPACE)),
+        *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
+        *(degree, cam, footprints, depths, reach, means2d, radii),
+    )
+    order = np.empty(n, np.int32)
+    seen, at_most = np.empty(1, np.int64), np.empty(parts, np.int64)
+    sort_by_depth(0, 1, depths, reach, order, seen, at_most)
+    order = order[: int(seen[0])]
+    extras = p.features
+    if with_depth:
+        extras = np.concatenate([p.features, depths[:, None]], axis=1)
+    offsets, entries, masks, spans, n_records = _bin(order, footprints, at_most, n, width, height)
+    view = View(
+        parameters=p,
+        count=count,
+        cam=cam,
+        width=width,
+        height=height,
+        degree=degree,
+        depths=depths,
+        footprints=footprints,
+        extras=extras,
+        offsets=offsets,
+        entries=entries,
+        masks=masks,
+        spans=spans,
+        n_records=n_records,
+    )
+    return view, means2d, radii
+
+
+def _bin(
+    order: NDArray[np.int32],
+    footprints: Floats,
+    at_most: NDArray[np.int64],
+    n: int,
+    width: int,
+    height: int,
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], int]:
+    """The tiles' lists: offsets, entries, masks, each Gaussian's records, and how many there are.
+
+    Each share of the Gaussians writes its records behind each other, with some room left unused
+    behind them; memory that is never touched is not taken.
+    """
+    parts = len(at_most)
+    across = -(-width // TILE)
+    tiles = across * -(-height // TILE)
+    counts = np.empty((parts, tiles + across), np.int32)
+    spans = np.zeros((n, 2), np.int32)
+    starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
+    nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
+    where = (order, footprints, width, height)
+    if int(at_most.sum()) > _MANY:
+        run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
+        at_most = ends.copy()
+        exact = int(at_most.sum())
+        if exact >= 1 << 31:
+            raise InputError(
+                f"rendering: {exact:,} intersections of Gaussians with image tiles; at most "
+                f"{(1 << 31) - 1:,} can be handled. Render a smaller image or fewer Gaussians"
+            )
+        what = f"a list of {exact:,} intersections with image tiles"
+        guard_memory(2 * exact * RECORD_BYTES, what)
+    at_most += 2  # the last one is written before it is known to be any
+    room = int(at_most.sum())
+    starts[1:] = np.cumsum(at_most)[:-1]
+    records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
+    run(parts, bin_gaussians, *where, starts, True, records, masks, counts, spans, ends)
+    offsets = np.empty(tiles + 1, np.int64)
+    scan(0, 1, counts, offsets)
+    entries = np.empty((int(offsets[-1]), 2), np.int32)
+    entry_masks = np.empty(len(entries), np.int64)
+    run(parts, place, starts, ends, records, masks, counts, entries, entry_masks)
+    return offsets, entries, entry_masks, spans, room
+
+
+def _background(background: Tensor | None) -> Floats:
+    """Background as the forward kernel takes it: [1, 1, 3] or [H, W, 3]."""
+    if background is None:
+        return np.zeros((1, 1, 3), np.float32)
+    values = background.detach().to(torch.float32).contiguous().numpy()
+    return values if values.ndim == 3 else values.reshape(1, 1, 3)
+
+
+def rasterise(view: View, background: Tensor | None, *, median_depth: bool = False) -> Drawn:
+    """Draws a prepared view.
+
+    Raises:
+        InputError: When the image would take more memory than is free.
+    """
+    width, height, n_extras = view.width, view.height, view.extras.shape[1]
+    size = f"an image of {width} x {height}"
+    guard_memory(4 * height * width * (3 + n_extras + 4), size)
+    image = torch.empty(height, width, 3)
+    planes = torch.empty(n_extras, height, width)
+    transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
+    median = torch.empty((height, width) if median_depth else (0, 0))
+    ends = np.empty(len(view.offsets) - 1, np.int64)
+    parts = threads()
+    run(
+        *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
+        *(np.zeros(1, np.int64), width, height),
+        *(view.offsets, view.entries, view.masks),
+        *(view.footprints, view.extras, _background(background)),
+        *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
+        *(median.numpy(), ends),
+    )
+    return Drawn(image, planes, transmittance, alphas, median, ends)
