@@ -157,7 +157,7 @@ def test_edits_of_code(user: User) -> None:
     user.edit("ops/splats/losses.py", '"""', '"""Other words. ')
     user.edit("assets/splats/trained.py", ") -> xr.DataTree:", ") -> 'xr.DataTree':")
     user.edit("ops/rendering/bench/scenes.py", "import", "import sys  # noqa: F401\nimport")
-    user.edit("assets/cli/app.py", "import json\n", "import json\n\nUNRELATED = 1\n")
+    user.edit("assets/cli/output.py", "import json\n", "import json\n\nUNRELATED = 1\n")
     assert user.stale() == {}
     # A helper two modules away.
     helper = "def _added() -> int:\n    return 1\n"
