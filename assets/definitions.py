@@ -5,9 +5,9 @@ from __future__ import annotations
 import dagster as dg
 
 from assets.factory import scene_assets
-from assets.graph import CORE_TOPICS, known_sections
+from assets.graph import CORE_TOPICS, scenes_of
 from assets.refresh_job import keep_fresh, refresh_job
-from assets.scenes import EVERYTHING, all_scenes
+from assets.scenes import EVERYTHING
 from ops.errors import InputError
 from storage.home import Home
 
@@ -19,7 +19,7 @@ def build() -> dg.Definitions:
     """
     assets: list[dg.AssetsDefinition | dg.AssetSpec] = []
     jobs = []
-    for name, scene in all_scenes(Home.find(), known_sections()).items():
+    for name, scene in scenes_of(Home.find()).items():
         try:
             if isinstance(scene, InputError):
                 raise scene

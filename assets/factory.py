@@ -10,10 +10,10 @@ import dagster as dg
 from assets import progress
 from assets.events import event_tags
 from assets.freshness import code_version, recipe
-from assets.graph import known_sections, stages_of
+from assets.graph import scenes_of, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
-from assets.scenes import Scene, all_scenes
+from assets.scenes import Scene
 from assets.settings import as_json
 from assets.stage import Check, Stage
 from ops.errors import InputError, UnavailableError
@@ -98,7 +98,7 @@ def _run(
 
     try:
         # Read again: the settings may have changed since the code location was loaded.
-        scene = all_scenes(home, known_sections())[scene_name]
+        scene = scenes_of(home)[scene_name]
         if isinstance(scene, InputError):
             raise scene
         told = progress.StepProgress(full, context)

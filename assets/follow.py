@@ -18,10 +18,10 @@ from typing import Any
 
 from assets.fingerprint import Code
 from assets.freshness import scene_status
-from assets.graph import known_sections
+from assets.graph import scenes_of
 from assets.instance import instance
 from assets.process import die_with_parent
-from assets.scenes import Scene, all_scenes
+from assets.scenes import Scene
 from assets.sources import listing
 from storage.home import Home
 from storage.store import Store
@@ -55,7 +55,7 @@ def follow(home: Home, url: str, say: Callable[[str], None]) -> None:
 
 def definitions_now(home: Home) -> str:
     """One hash of all that the code location reads: code, scenes and the looks of their photos."""
-    scenes = all_scenes(home, known_sections())
+    scenes = scenes_of(home)
     told: list[object] = [Code.read().stamp]
     for name, scene in scenes.items():
         if isinstance(scene, Scene):
@@ -84,7 +84,7 @@ def bring_all_in_step(home: Home) -> list[str]:
 
     store = Store(home.store)
     current = {}
-    for scene in all_scenes(home, known_sections()).values():
+    for scene in scenes_of(home).values():
         if isinstance(scene, Scene):
             for status in scene_status(scene, home, store).values():
                 lost = any(r.startswith(("damaged:", "files:")) for r in status.reasons)

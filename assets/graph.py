@@ -5,9 +5,10 @@ from __future__ import annotations
 from functools import cache
 from types import ModuleType
 
-from assets.scenes import STUDIES, Scene
+from assets.scenes import STUDIES, Scene, all_scenes
 from assets.stage import Stage
 from ops.errors import InputError
+from storage.home import Home
 
 CORE_TOPICS = ("capture", "splats", "evaluation")  # what a bare scene name selects
 
@@ -62,6 +63,34 @@ def _studies() -> dict[str, ModuleType]:
     from assets.mipmap import study as mipmap
 
     return {"mipmap": mipmap}
+
+
+def scenes_of(home: Home) -> dict[str, Scene | InputError]:
+    """Every scene in a home by name; one whose file or studies cannot be read is its error."""
+    found = all_scenes(home, known_sections())
+    for name, scene in found.items():
+        if isinstance(scene, Scene):
+            try:
+                stages_of(scene)
+            except InputError as error:
+                found[name] = error
+    return found
+
+
+def find_scene(name: str, home: Home) -> Scene:
+    """The scene that a name, ``scene`` or ``scene/topic/name``, begins with.
+
+    Raises:
+        InputError: If there is none, with those there are, or if it cannot be read.
+    """
+    found = scenes_of(home)
+    name = name.strip("/").partition("/")[0]
+    scene = found.get(name)
+    if scene is None:
+        raise InputError(f"no scene {name!r}; there are: {', '.join(sorted(found))}")
+    if isinstance(scene, InputError):
+        raise scene
+    return scene
 
 
 def select(scene: Scene, selection: str) -> list[Stage]:

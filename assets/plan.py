@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Literal
 
 from assets.freshness import Status, code_version, scene_status
-from assets.graph import known_sections, select, stages_of, with_inputs
+from assets.graph import find_scene, scenes_of, select, stages_of, with_inputs
 from assets.produce import reusable
-from assets.scenes import Scene, all_scenes
+from assets.scenes import Scene
 from assets.stage import Stage
 from ops.errors import InputError
 from storage.home import Home
@@ -76,15 +76,8 @@ class Selection:
         chosen = tuple(name.strip("/") for name in names)
         if not chosen:
             return cls((), everything=True)
-        scenes = all_scenes(home, known_sections())
         for name in chosen:
-            found = scenes.get(name.partition("/")[0])
-            if found is None:
-                there = ", ".join(sorted(scenes))
-                raise InputError(f"no scene {name.partition('/')[0]!r}; there are: {there}")
-            if isinstance(found, InputError):
-                raise found
-            select(found, name)
+            select(find_scene(name, home), name)
         return cls(chosen)
 
     def stages(self, scene: Scene) -> list[Stage]:
@@ -94,6 +87,15 @@ class Selection:
         mine = [n for n in self.names if n.partition("/")[0] == scene.name]
         keys = {s.key for name in mine for s in select(scene, name)}
         return [s for s in stages_of(scene).values() if s.key in keys]
+
+    def keys(self, home: Home) -> list[str]:
+        """The chosen artifacts, without what they need, as ``scene/topic/name``."""
+        return [
+            f"{scene.name}/{stage.key}"
+            for scene in scenes_of(home).values()
+            if isinstance(scene, Scene)
+            for stage in self.stages(scene)
+        ]
 
 
 def make_plan(selection: Selection, home: Home, forced: Collection[str] = ()) -> Plan:
@@ -109,7 +111,7 @@ def make_plan(selection: Selection, home: Home, forced: Collection[str] = ()) ->
     steps: list[Step] = []
     fresh: list[str] = []
     broken: dict[str, str] = {}
-    for name, scene in all_scenes(home, known_sections()).items():
+    for name, scene in scenes_of(home).items():
         if isinstance(scene, InputError):
             if selection.everything or any(n.partition("/")[0] == name for n in selection.names):
                 broken[name] = str(scene)

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from assets.freshness import recipe
-from assets.graph import known_sections, stages_of
-from assets.scenes import Scene, all_scenes
+from assets.graph import scenes_of, stages_of
+from assets.scenes import Scene
 from ops.errors import InputError
 from storage import pruning
 from storage.errors import LockedError, NamedError, StorageError
@@ -83,7 +83,7 @@ class _Looking:
 
     def __init__(self, wanted: Wanted, home: Home) -> None:
         self.wanted, self.home, self.store = wanted, home, Store(home.store)
-        self.scenes = all_scenes(home, known_sections())
+        self.scenes = scenes_of(home)
         self.keys = self.store.keys()
 
     def check(self) -> None:

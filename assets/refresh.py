@@ -11,7 +11,6 @@ from typing import Protocol
 
 from assets.plan import Plan, Selection, Step, make_plan
 from assets.produce import making, restore, reusable
-from ops.errors import InputError
 from storage.errors import StorageError
 from storage.home import Home
 from storage.lock import held, holder
@@ -66,7 +65,7 @@ class Summary:
 
 
 class Launch(Protocol):
-    """Runs artifacts in order and tells what came of it; see :func:`assets.run.launch`."""
+    """Runs artifacts in order and tells what came of it; see :func:`assets.run.run`."""
 
     def __call__(self, keys: Sequence[str], forced: Sequence[str]) -> Batch:
         """Make the artifacts of these keys, those in ``forced`` in any case."""
@@ -96,14 +95,14 @@ def refresh(
     """
     started = time.monotonic()
     work = _Refresh(home, restored, say)
-    pending = set(_keys_of(selection, home)) if force else set[str]()
+    pending = set(selection.keys(home)) if force else set[str]()
     plan = make_plan(selection, home, pending)
     while steps := work.runnable(plan):
         ready, waiting = work.free(steps)
         if not ready:
             work.wait(waiting)
-        elif restores := [s for s in ready if s.how == "restore"]:
-            for step in restores:
+        elif ready[0].how == "restore":
+            for step in ready:
                 work.restore(step)
         else:
             keys = [s.key for s in ready]
@@ -129,7 +128,7 @@ class _Refresh:
         """Steps that can go in the next run, in order.
 
         Those whose inputs are fresh, and those that must be computed whatever comes of their
-        inputs, if these go in the same run.
+        inputs, if these go in the same run. While anything can be restored, that alone.
         """
         chosen: dict[str, Step] = {}
         for step in plan.steps:
@@ -216,16 +215,3 @@ class _Refresh:
 
     def _folder(self, step: Step) -> Path:
         return Store(self.home.store).artifact(step.key).folder
-
-
-def _keys_of(selection: Selection, home: Home) -> list[str]:
-    from assets.graph import known_sections
-    from assets.scenes import all_scenes
-
-    scenes = all_scenes(home, known_sections()).values()
-    return [
-        f"{scene.name}/{stage.key}"
-        for scene in scenes
-        if not isinstance(scene, InputError)
-        for stage in selection.stages(scene)
-    ]

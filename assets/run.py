@@ -6,11 +6,12 @@ import os
 from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from assets.graph import scenes_of, stages_of
 from assets.instance import instance
 from assets.plan import Selection, Step
 from assets.progress import shown
 from assets.refresh import Batch, Failed, Summary, refresh
-from assets.scenes import EVERYTHING
+from assets.scenes import EVERYTHING, Scene
 from storage.home import Home
 from storage.store import Store
 
@@ -67,7 +68,7 @@ def run(
     with instance(home) as dagster:
         close_dead_runs(dagster)
         # A result of an early version may have been made current again without a run.
-        tell(dagster, home, [k for key in keys for k in _with_inputs(home, key)])
+        tell(dagster, home, _with_inputs(home, keys))
         result = dg.execute_job(
             dg.build_reconstructable_job("assets.run", "job"),
             instance=dagster,
@@ -141,15 +142,15 @@ def _alive(process: str) -> bool:
         return False
 
 
-def _with_inputs(home: Home, key: str) -> list[str]:
-    from assets.graph import known_sections, stages_of
-    from assets.scenes import Scene, all_scenes
-
-    scene = all_scenes(home, known_sections()).get(key.partition("/")[0])
-    if not isinstance(scene, Scene):
-        return [key]
-    stage = stages_of(scene)[key.partition("/")[2]]
-    return [key, *(f"{scene.name}/{name}" for name in stage.inputs)]
+def _with_inputs(home: Home, keys: Sequence[str]) -> list[str]:
+    """The artifacts and what they read."""
+    scenes, found = scenes_of(home), dict.fromkeys(keys)
+    for key in keys:
+        name, _, rest = key.partition("/")
+        scene = scenes[name]
+        if isinstance(scene, Scene):  # else its file was broken just now, and the step says so
+            found |= dict.fromkeys(f"{name}/{k}" for k in stages_of(scene)[rest].inputs)
+    return list(found)
 
 
 def _interrupted(event: dg.DagsterEvent) -> bool:

@@ -129,8 +129,8 @@ def artifacts(scene: str, home: Home | None = None) -> Styler:
     """
     import pandas as pd
 
-    from assets.cli.scenes import find_scene
     from assets.freshness import scene_status
+    from assets.graph import find_scene
 
     home = home or Home.find()
     rows = []
@@ -188,8 +188,7 @@ def _when(moment: datetime) -> str:
 
 def _known(key: str, home: Home) -> str:
     """``key``, if it names an artifact of a scene."""
-    from assets.cli.scenes import find_scene
-    from assets.graph import stages_of
+    from assets.graph import find_scene, stages_of
     from ops.errors import InputError
 
     scene = find_scene(key.partition("/")[0], home)

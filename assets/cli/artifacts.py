@@ -6,10 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from assets.cli.output import emit
-from assets.cli.scenes import find_scene
 from assets.freshness import scene_status
-from assets.graph import known_sections, select
-from assets.scenes import Scene, all_scenes
+from assets.graph import find_scene, scenes_of, select
+from assets.scenes import Scene
 from ops.errors import InputError
 from storage.artifact import Version
 from storage.home import Home
@@ -20,7 +19,7 @@ def status(selection: list[str] | None, as_json: bool) -> None:
     """Show the state of artifacts."""
     home = Home.find()
     store = Store(home.store)
-    everything = all_scenes(home, known_sections())
+    everything = scenes_of(home)
     rows: list[dict[str, Any]] = []
     for name in selection or list(everything):
         scene = find_scene(name, home) if selection else everything[name]

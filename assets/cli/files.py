@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from assets.cli.output import out, program
-from assets.cli.scenes import find_scene
+from assets.graph import find_scene
 from assets.instance import prepare
 from assets.scenes import Source, check_name, suggest_name, write_scene
 from ops.errors import InputError

@@ -9,9 +9,8 @@ from dataclasses import asdict
 from typing import Any
 
 from assets.cli.output import emit, err, fail, out, program
-from assets.cli.scenes import find_scene
 from assets.freshness import Status, scene_status
-from assets.graph import dependents, find_stage
+from assets.graph import dependents, find_scene, find_stage
 from assets.plan import Plan, Selection, make_plan
 from assets.refresh import Summary
 from assets.scenes import Scene
@@ -28,7 +27,7 @@ def refresh(
     chosen = Selection.of(selection, home)
     names = ", ".join(chosen.names) or "everything"
     if dry_run:
-        _show_plan(names, make_plan(chosen, home, _forced(chosen, home) if force else ()), as_json)
+        _show_plan(names, make_plan(chosen, home, chosen.keys(home) if force else ()), as_json)
         return
     summary = _run(chosen, home, force, quiet or as_json)
     if as_json:
@@ -59,12 +58,6 @@ def _run(chosen: Selection, home: Home, force: bool, quiet: bool) -> Summary:
         return materialize(chosen, home, say, force, quiet)
     except KeyboardInterrupt:
         fail("stopped; what was finished is kept, and the same command goes on from there", 1)
-
-
-def _forced(chosen: Selection, home: Home) -> list[str]:
-    scenes = {name.partition("/")[0] for name in chosen.names}
-    found = [find_scene(name, home) for name in scenes]
-    return [f"{scene.name}/{s.key}" for scene in found for s in chosen.stages(scene)]
 
 
 def _show_plan(names: str, plan: Plan, as_json: bool) -> None:

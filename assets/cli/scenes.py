@@ -6,12 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from assets.cli.output import emit, out, program
-from assets.graph import known_sections
+from assets.graph import known_sections, scenes_of
 from assets.instance import prepare
 from assets.scenes import (
-    Scene,
     Source,
-    all_scenes,
     check_name,
     load_scene,
     suggest_name,
@@ -27,22 +25,6 @@ _NOTE = """\
 A Splatworks scene. Change a setting here and materialize again: only what depends on it is
 computed. Sections: capture, points, train, evaluation, exports; what can be set, and the
 defaults, stand in ops/*/settings.py and in the Dagster UI beside each artifact."""
-
-
-def find_scene(name: str, home: Home | None = None) -> Scene:
-    """The scene of that name.
-
-    Raises:
-        InputError: If there is none, with those there are, or if its file cannot be read.
-    """
-    found = all_scenes(home or Home.find(), known_sections())
-    name = name.strip("/").partition("/")[0]
-    scene = found.get(name)
-    if scene is None:
-        raise InputError(f"no scene {name!r}; there are: {', '.join(sorted(found))}")
-    if isinstance(scene, InputError):
-        raise scene
-    return scene
 
 
 def add(
@@ -82,7 +64,7 @@ def add(
 def scenes(as_json: bool) -> None:
     """List the scenes."""
     rows = []
-    for name, scene in all_scenes(Home.find(), known_sections()).items():
+    for name, scene in scenes_of(Home.find()).items():
         if isinstance(scene, InputError):
             rows.append({"scene": name, "from": "(cannot be read)", "file": str(scene)})
             continue

@@ -16,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import typer
 
 from assets.cli.output import emit, out, readable_size
-from assets.cli.scenes import find_scene
 from assets.comparison import MetricChange, Pictures, metric_changes, most_different
-from assets.graph import find_stage
+from assets.graph import find_scene, find_stage
 from ops.errors import InputError
 from storage.artifact import ArtifactRepository
 from storage.difference import Change, Difference, Form

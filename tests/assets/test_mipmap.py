@@ -18,9 +18,10 @@ from assets.bridge.mipmap import (
 )
 from assets.bridge.splats import splats_from
 from assets.freshness import scene_status
-from assets.graph import find_stage, select, stages_of
+from assets.graph import find_stage, scenes_of, select, stages_of
 from assets.mipmap.looks import adapted_beats_base, evaluation_preview, mean_gains, psnr_table
 from assets.mipmap.scales import adapted
+from assets.plan import Selection, make_plan
 from assets.produce import produce
 from assets.scenes import load_scene
 from assets.stage import Reads, SomeSettings
@@ -232,3 +233,15 @@ def test_a_stage_reads_only_what_it_declares() -> None:
     with pytest.raises(AttributeError, match=r"extra_every of \[mipmap\]"):
         _ = some.extra_every
     assert {r.section for r in adapted.also_reads} == {"mipmap"}
+
+
+def test_a_wrong_scale_breaks_its_own_scene_only(home: Home) -> None:
+    (home.scenes / "shed.toml").write_text(
+        "studies = ['mipmap']\n[source]\nkind = 'demo'\n[mipmap]\nscales = ['big']\n"
+    )
+    found = scenes_of(home)
+    assert "found 'big'" in str(found["shed"])
+    plan = make_plan(Selection.of([], home), home)
+    assert (plan.steps, list(plan.broken)) == ((), ["shed"])
+    with pytest.raises(InputError, match="found 'big'"):
+        Selection.of(["shed"], home)

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from assets.cli.scenes import find_scene
-from assets.graph import stages_of
+from assets.graph import find_scene, stages_of
 from assets.produce import produce
 from ops.progress import silent
 from storage.home import Home
