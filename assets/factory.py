@@ -14,7 +14,6 @@ from assets.graph import scenes_of, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
 from assets.scenes import Scene
-from assets.settings import as_json
 from assets.stage import Check, Stage
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
@@ -49,8 +48,6 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
     key = asset_key(scene.name, stage.key)
-    read = stage.also_for(scene) | {stage.section: stage.settings_for(scene)}
-    shown = {k: as_json(v) for k, v in read.items() if v is not None}
 
     @dg.asset(
         key=key,
@@ -61,7 +58,7 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
         code_version=_code_version(scene, stage),
         owners=["team:splatworks"],
         metadata={
-            "settings": dg.MetadataValue.json(shown),
+            "settings": dg.MetadataValue.json(stage.settings_read(scene)),
             "code": _place(stage),
         },
         check_specs=[

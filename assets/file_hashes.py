@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
 import time
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from storage.attachments import digest_of
+from storage.whole import write_whole
 
 # A change in the same tick of the clock as the look before it would not be seen by its time.
 _TICK = 2_000_000_000  # ns; some file systems count whole seconds
@@ -59,13 +60,9 @@ class FileHashes:
         text = json.dumps(self._known, sort_keys=True)
         if text == self._before:
             return
-        new = self._memory.with_suffix(f".{os.getpid()}.new")
-        try:
+        with suppress(OSError):
             self._memory.parent.mkdir(parents=True, exist_ok=True)
-            new.write_text(text, "utf-8")
-            new.replace(self._memory)
-        except OSError:
-            new.unlink(missing_ok=True)
+            write_whole(self._memory, text)
         self._before = text
 
 

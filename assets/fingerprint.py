@@ -10,11 +10,14 @@ import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
 from fnmatch import fnmatchcase
 from functools import cached_property
 from pathlib import Path
 
 import grimp
+
+from storage.whole import write_whole
 
 FIRST_PARTY = ("ops", "storage", "assets")
 _TICK = 2_000_000_000  # ns
@@ -75,15 +78,11 @@ class Code:
         newest = max((max(s[0], s[1]) for s in self._files.values()), default=0)
         if not self._new or newest + _TICK > time.time_ns():
             return
-        new = memory.with_suffix(f".{os.getpid()}.new")
-        try:
-            # What stands in other packages is not covered by the stamp.
-            mine = {k: v for k, v in self._known.items() if k.split(".")[0] in FIRST_PARTY}
-            new.write_text(json.dumps({"stamp": self.stamp, "known": mine}), "utf-8")
-            new.replace(memory)
+        # What stands in other packages is not covered by the stamp.
+        mine = {k: v for k, v in self._known.items() if k.split(".")[0] in FIRST_PARTY}
+        with suppress(OSError):
+            write_whole(memory, json.dumps({"stamp": self.stamp, "known": mine}))
             self._new = False
-        except OSError:
-            new.unlink(missing_ok=True)
 
     @cached_property
     def stamp(self) -> str:

@@ -9,13 +9,12 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import metadata
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from assets.file_hashes import FileHashes
 from assets.fingerprint import Code, fingerprint
 from assets.graph import stages_of
 from assets.scenes import Scene
-from assets.settings import as_json
 from assets.sources import source_of
 from assets.stage import Stage
 from ops.errors import InputError
@@ -93,17 +92,14 @@ def recipe(
     if source is not None:
         inputs[SOURCE] = {"content": source.hash, "version": ""}
     settings = stage.settings_for(scene)
-    read = stage.also_for(scene) | ({stage.section: settings} if settings else {})
-    words: dict[str, Any] = {k: as_json(v) for k, v in read.items()}
-    if stage.variant:
-        words["variant"] = stage.variant
+    read = stage.settings_read(scene) | ({"variant": stage.variant} if stage.variant else {})
     if stage.also_depends_on is not None:
         for name, fact in stage.also_depends_on(settings).items():
             inputs[name] = {"content": fact, "version": fact}
     return Provenance(
         code=fingerprint(modules),
         modules=modules,
-        settings=words,
+        settings=read,
         seed=getattr(settings, "seed", None),
         inputs=inputs,
         sources={} if source is None else source.files,

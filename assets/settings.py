@@ -78,8 +78,7 @@ def as_json(settings: object) -> dict[str, Any]:
     """The resolved values by name, as plain JSON types; the same values give the same JSON."""
     if settings is None:
         return {}
-    values = getattr(settings, "values", None)
-    plain = values() if callable(values) else dataclasses.asdict(settings)  # type: ignore[call-overload]
+    plain = settings if isinstance(settings, dict) else dataclasses.asdict(settings)  # type: ignore[call-overload]
     return dict(json.loads(json.dumps(plain, sort_keys=True)))
 
 

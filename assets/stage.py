@@ -145,7 +145,7 @@ class Stage:
             return None
         return scene.settings(self.settings, self.section, self.variant)
 
-    def also_for(self, scene: Scene) -> dict[str, Any]:
+    def also_for(self, scene: Scene) -> dict[str, SomeSettings]:
         """The settings of other sections that it reads in a scene, by section.
 
         Raises:
@@ -155,6 +155,18 @@ class Stage:
             r.section: SomeSettings(scene.settings(r.kind, r.section, self.variant), r)
             for r in self.also_reads
         }
+
+    def settings_read(self, scene: Scene) -> dict[str, Any]:
+        """All settings that it reads in a scene, resolved, as plain JSON by section.
+
+        Raises:
+            InputError: If one of them cannot be read.
+        """
+        from assets.settings import as_json
+
+        own = self.settings_for(scene)
+        read = {k: as_json(v.values()) for k, v in self.also_for(scene).items()}
+        return read | ({} if own is None else {self.section: as_json(own)})
 
     @property
     def sections(self) -> set[str]:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+
+from storage.whole import write_whole
 
 _FILE = "failed.json"
 
@@ -28,13 +29,9 @@ class Failure:
 def remember_failure(folder: Path, failure: Failure) -> None:
     """Keep a failure in an artifact's folder until the next success; a full disk keeps none."""
     now = datetime.now(UTC).isoformat(timespec="seconds")
-    new = folder / f"{_FILE}.{os.getpid()}.new"
     with suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
-        new.write_text(json.dumps({**asdict(failure), "when": now}))
-        new.replace(folder / _FILE)
-    with suppress(OSError):
-        new.unlink(missing_ok=True)
+        write_whole(folder / _FILE, json.dumps({**asdict(failure), "when": now}))
 
 
 def last_failure(folder: Path) -> Failure | None:

@@ -13,6 +13,7 @@ from storage.artifact import REPOSITORY, ArtifactRepository
 from storage.errors import DamagedError, NewerStoreError, StorageError
 from storage.home import cannot_write
 from storage.version import Version
+from storage.whole import write_whole
 
 FORMAT = 1
 """Raised when a store written by this code could not be read, or not safely, by an older one."""
@@ -86,9 +87,7 @@ class Store:
             return
         try:
             self.root.mkdir(parents=True, exist_ok=True)
-            new = self.root / f"{_MARKER}.{os.getpid()}.new"
-            new.write_text(json.dumps({"format": FORMAT}) + "\n")
-            new.replace(marker)
+            write_whole(marker, json.dumps({"format": FORMAT}) + "\n")
         except OSError as error:
             raise cannot_write(self.root, error) from error
 

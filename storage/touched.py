@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from storage.errors import StorageError
+from storage.whole import write_whole
 
 if TYPE_CHECKING:
     from storage.artifact import ArtifactRepository
@@ -33,8 +34,7 @@ def damage(artifact: ArtifactRepository, version: Version) -> str:
         return version.damage
     known = _recall(artifact.folder)
     now = dict(_files(artifact.repository))
-    whole = version.snapshot_id in known.get("versions", ())
-    if whole and all(now.get(name) == stamp for name, stamp in known["files"].items()):
+    if version.snapshot_id in known.get("versions", ()) and _same(known, now):
         return ""
     try:
         artifact.verify(version.tag)
@@ -50,26 +50,21 @@ def remember(
     """Note that a version is whole, with the files as they are now."""
     now = dict(_files(artifact.repository)) if files is None else files
     known = _recall(artifact.folder)
-    same = known and all(now.get(name) == stamp for name, stamp in known["files"].items())
-    _note(artifact, sorted({*(known["versions"] if same else ()), version.snapshot_id}), now)
+    before = known["versions"] if _same(known, now) else ()
+    _note(artifact, sorted({*before, version.snapshot_id}), now)
 
 
 def _note(
     artifact: ArtifactRepository, versions: list[str], files: dict[str, list[int]] | None = None
 ) -> None:
     files = dict(_files(artifact.repository)) if files is None else files
-    new = artifact.folder / f"{_FILE}.{os.getpid()}.new"
     with suppress(OSError):  # a store that may only be read is looked through each time
-        new.write_text(json.dumps({"versions": versions, "files": files}))
-        new.replace(artifact.folder / _FILE)
-    with suppress(OSError):
-        new.unlink(missing_ok=True)
+        write_whole(artifact.folder / _FILE, json.dumps({"versions": versions, "files": files}))
 
 
 def is_untouched(artifact: ArtifactRepository) -> bool:
     """Whether the files look as they did when the current version was last known to be whole."""
-    known, now = _recall(artifact.folder), dict(_files(artifact.repository))
-    return bool(known) and all(now.get(name) == stamp for name, stamp in known["files"].items())
+    return _same(_recall(artifact.folder), dict(_files(artifact.repository)))
 
 
 def after_pruning(artifact: ArtifactRepository) -> None:
@@ -78,7 +73,15 @@ def after_pruning(artifact: ArtifactRepository) -> None:
     _note(artifact, sorted(there.intersection(_recall(artifact.folder)["versions"])))
 
 
-def _recall(folder: Path) -> dict[str, dict[str, list[int]]]:
+_Known = dict[str, Any]  # versions: snapshots known to be whole; files: stamps by name
+
+
+def _same(known: _Known, now: Mapping[str, list[int]]) -> bool:
+    """Whether every remembered file looks as it did; False where nothing is remembered."""
+    return bool(known) and all(now.get(name) == stamp for name, stamp in known["files"].items())
+
+
+def _recall(folder: Path) -> _Known:
     try:
         known = json.loads((folder / _FILE).read_text())
         return known if {"versions", "files"} <= known.keys() else {}

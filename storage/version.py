@@ -10,7 +10,6 @@ what branch main says.
 from __future__ import annotations
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from typing import Any
 import xxhash
 
 from storage.provenance import Provenance
+from storage.whole import write_whole
 
 TAG = re.compile(r"v([1-9][0-9]*)")
 """Tags of versions, as opposed to names given by users."""
@@ -76,9 +76,8 @@ def save(version: Version, folder: Path) -> None:
     }
     text = json.dumps(record, sort_keys=True)
     folder.mkdir(parents=True, exist_ok=True)
-    new = folder / f"{version.snapshot_id}.{os.getpid()}.new"
-    new.write_text(f"{xxhash.xxh3_64_hexdigest(text.encode())}\n{text}\n")
-    new.replace(folder / f"{version.snapshot_id}.json")
+    seal = xxhash.xxh3_64_hexdigest(text.encode())
+    write_whole(folder / f"{version.snapshot_id}.json", f"{seal}\n{text}\n")
 
 
 def load(snapshot_id: str, folder: Path) -> Version | None:

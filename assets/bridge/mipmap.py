@@ -218,9 +218,8 @@ def _table(rows: Sequence[Mapping[str, Any]]) -> xr.Dataset:
 
 
 def ablations_tree(rows: Sequence[Mapping[str, Any]], labels: Mapping[str, str]) -> xr.DataTree:
-    """Rows of ablations in the form of schema ABLATIONS; None becomes NaN."""
-    plain = [{k: float("nan") if v is None else v for k, v in row.items()} for row in rows]
-    return xr.DataTree(_table(plain).assign_attrs(labels=dict(labels)))
+    """Rows of ablations in the form of schema ABLATIONS."""
+    return xr.DataTree(_table(rows).assign_attrs(labels=dict(labels)))
 
 
 def multiscale_from(tree: xr.DataTree) -> list[ScaleEvaluation]:

@@ -13,6 +13,7 @@ from assets.stage import Reads, Work, stage
 from ops.mipmap.settings import AdaptSettings, PriorSettings, ProtocolSettings, PseudoSettings
 from storage.home import Home
 from storage.schemas import ABLATIONS
+from storage.whole import write_whole
 
 if TYPE_CHECKING:
     import xarray as xr
@@ -60,6 +61,8 @@ def table(
 
     Every row is an adaptation of its own. Interrupted work goes on after the last finished row.
     """
+    import numpy as np
+
     from assets.bridge.mipmap import ablations_tree
     from assets.previews import save_png
     from ops.mipmap.ablate import ablations
@@ -83,8 +86,8 @@ def table(
     work.progress(total, total, "ablations")
     tree = ablations_tree(found.rows, found.labels)
     kinds = {r["views"] for r in found.rows}
-    if any(r["psnr"] is not None for r in found.rows):
-        pixels = ablation_bars(_plain(found.rows), views="extra" if "extra" in kinds else "scored")
+    if any(np.isfinite(r["psnr"]) for r in found.rows):
+        pixels = ablation_bars(found.rows, views="extra" if "extra" in kinds else "scored")
         save_png(pixels, work.home.exports / work.scene.name / "mipmap" / "ablations.png")
     return tree
 
@@ -100,16 +103,14 @@ def _row(
     from assets.bridge.mipmap import prior_arrays_from
     from assets.bridge.splats import splats_from
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import views_at_base
+    from assets.mipmap.bases import base_of, views_at_base
     from assets.mipmap.evaluation import truth_of
     from ops.mipmap.prior.dispatch import prior_from
     from ops.mipmap.scales import parse_scale
     from ops.mipmap.study import Base, run_scale
 
     scale = parse_scale(name)
-    direction = "zoom_in" if scale > 1 else "zoom_out"
-    base = given.get(f"mipmap/{direction}/base", given.get("splats/trained"))
-    assert base is not None
+    direction, base = base_of(scale, given)
     prior = None
     if scale > 1:
         arrays = prior_arrays_from(given["mipmap/prior"])
@@ -131,23 +132,15 @@ def _row(
             "name": variation.name,
             "question": variation.question,
             "views": kind,
-            "psnr": _number(scores.mean("adapted", views=kind)),
-            "ssim": _number(scores.mean("adapted", views=kind, metric="ssim")),
-            "psnr_base": _number(scores.mean("base", views=kind)),
+            "psnr": scores.mean("adapted", views=kind),
+            "ssim": scores.mean("adapted", views=kind, metric="ssim"),
+            "psnr_base": scores.mean("base", views=kind),
             "gaussians": len(result.splats),
             "iterations": result.iterations,
         }
         for kind in dict.fromkeys(s.views for s in scores.scores)
     ]
     return rows, scores.pseudo_label
-
-
-def _number(value: float) -> float | None:
-    return value if value == value else None
-
-
-def _plain(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    return [{k: float("nan") if v is None else v for k, v in r.items()} for r in rows]
 
 
 class _Rows:
@@ -168,6 +161,4 @@ class _Rows:
     def add(self, scale: str, name: str, rows: list[dict[str, Any]], label: str) -> None:
         self.rows += rows
         self.labels.setdefault(scale, label)
-        new = self._file.with_suffix(".new")
-        new.write_text(json.dumps({"rows": self.rows, "labels": self.labels}))
-        new.replace(self._file)
+        write_whole(self._file, json.dumps({"rows": self.rows, "labels": self.labels}))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
 from assets.mipmap.looks import pictures_preview
 from assets.splats.looks import finite, opacity_not_collapsed, training_preview
+from assets.splats.trained import train_on
 from assets.stage import Reads, Work, stage
 from ops.mipmap.settings import ProtocolSettings
 from ops.splats.settings import TrainSettings
@@ -18,8 +20,8 @@ if TYPE_CHECKING:
     from ops.capture.model import Views
 
 SIZES = {"zoom_out": "shrink_base_by", "zoom_in": "enlarge_base_by"}
-_SIZES = tuple(SIZES.values())
-_VIEWS = ("views", "extra_every")
+FIELDS = tuple(SIZES.values())
+"""The settings of ``[mipmap]`` that say how large bases are."""
 
 
 def views_at_base(work: Work, views: xr.DataTree, direction: str = "") -> Views:
@@ -31,13 +33,25 @@ def views_at_base(work: Work, views: xr.DataTree, direction: str = "") -> Views:
     return base_views(StoredViews(views), divisor)
 
 
+def direction_of(scale: Fraction) -> str:
+    """Which base a scale starts from: that for larger or that for smaller renderings."""
+    return "zoom_in" if scale > 1 else "zoom_out"
+
+
+def base_of(scale: Fraction, given: Mapping[str, xr.DataTree]) -> tuple[str, xr.DataTree]:
+    """The direction of a scale, and its base among the inputs of a stage, by name."""
+    direction = direction_of(scale)
+    own = given.get(f"mipmap/{direction}/base")
+    return direction, given["splats/trained"] if own is None else own
+
+
 @stage(
     topic="mipmap",
     schema=TRAINING,
     inputs=("capture/views", "capture/points"),
     settings=TrainSettings,
     section="mipmap_base",
-    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", FIELDS),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=training_preview,
@@ -51,29 +65,20 @@ def base(
     Above x1 the base is trained on small photos, so that the photos at their own size are the
     truth that larger renders are compared with.
     """
-    from assets.bridge.points import points_from
-    from assets.bridge.splats import training_tree
     from assets.bridge.views import StoredViews
     from ops.mipmap.protocol import check_sizes
-    from ops.splats.training import train
 
     sides = {"zoom_out": Fraction(1, 2), "zoom_in": Fraction(2)}
     check_sizes(StoredViews(views), work.also["mipmap"], (sides[work.variant],))
-    result = train(
-        views_at_base(work, views),
-        points_from(points),
-        settings,
-        device=work.device,
-        checkpoint_path=work.checkpoint,
-        progress=work.progress,
-    )
-    return training_tree(result.splats, settings.mode, result.history)
+    return train_on(work, settings, views_at_base(work, views), points)
 
 
 @stage(
     topic="mipmap",
     schema=SCALED_PICTURES,
-    also_reads=(Reads(ProtocolSettings, "mipmap", (*_SIZES, *_VIEWS, "train_pictures")),),
+    also_reads=(
+        Reads(ProtocolSettings, "mipmap", (*FIELDS, "views", "extra_every", "train_pictures")),
+    ),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=pictures_preview,
@@ -116,7 +121,7 @@ def base_renders(
 @stage(
     topic="mipmap",
     schema=TRAINING,
-    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", FIELDS),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=training_preview,

@@ -77,7 +77,7 @@ def _scale(
     from assets.bridge.splats import splats_from
     from assets.bridge.trees import group
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import views_at_base
+    from assets.mipmap.bases import base_of, views_at_base
     from ops.mipmap.baselines import (
         adapted_splats_candidate,
         closed_form_candidates,
@@ -86,15 +86,12 @@ def _scale(
     from ops.mipmap.evaluate import evaluate_scale
     from ops.mipmap.protocol import view_roles
 
-    pseudo, adapted = given[f"mipmap/{name}/pseudo"], given[f"mipmap/{name}/adapted"]
-    direction = "zoom_in" if pseudo_from(pseudo).scale > 1 else "zoom_out"
-    base = given.get(f"mipmap/{direction}/base", given.get("splats/trained"))
-    tuned = given[f"mipmap/{direction}/mip_tuned"]
-    assert base is not None
+    found = pseudo_from(given[f"mipmap/{name}/pseudo"])
+    direction, base = base_of(found.scale, given)
+    adapted, tuned = given[f"mipmap/{name}/adapted"], given[f"mipmap/{direction}/mip_tuned"]
     at_base = views_at_base(work, views, direction)
     roles = view_roles(at_base.splits, work.also["mipmap"])
     cameras = at_base.cameras[list(roles.train)]
-    found = pseudo_from(pseudo)
     candidates = [
         *closed_form_candidates(splats_from(base), cameras, found.scale),
         mip_tuned_splats_candidate(splats_from(tuned), cameras),

@@ -120,24 +120,20 @@ def ablations_preview(tree: xr.DataTree, scene: str) -> Preview:
 
 def psnr_table(rows: list[dict[str, Any]], views: str = "scored") -> list[dict[str, Any]]:
     """Methods down, scales across: PSNR against photos."""
-    mine = [r for r in rows if (r["metric"], r["views"], r["against"]) == ("psnr", views, "photos")]
-    methods = list(dict.fromkeys(r["method"] for r in mine))
+    table = _psnr(rows, views)
+    methods = list(dict.fromkeys(m for m, _ in table))
     return [
-        {"method": m, **{r["scale"]: r["value"] for r in mine if r["method"] == m}} for m in methods
+        {"method": method, **{s: v for (m, s), v in table.items() if m == method}}
+        for method in methods
     ]
 
 
 def mean_gains(rows: list[dict[str, Any]]) -> dict[str, float]:
     """Mean PSNR of adapted over other methods, below and above the base, in dB."""
+    table, factors = _psnr(rows), {r["scale"]: r["factor"] for r in rows}
     gains = {}
-    for side, inside in (("zoom-out", lambda f: f < 1), ("zoom-in", lambda f: f > 1)):
-        table = {
-            (r["method"], r["scale"]): r["value"]
-            for r in rows
-            if (r["metric"], r["views"], r["against"]) == ("psnr", "scored", "photos")
-            and inside(r["factor"])
-        }
-        scales = sorted({s for _, s in table})
+    for side in ("zoom-out", "zoom-in"):
+        scales = [s for s, f in factors.items() if (f < 1 if side == "zoom-out" else f > 1)]
         for method in ("base", "antialiased", "mip", "mip_tuned"):
             pairs = [(table.get(("adapted", s)), table.get((method, s))) for s in scales]
             known = [a - b for a, b in pairs if a is not None and b is not None]
@@ -146,16 +142,21 @@ def mean_gains(rows: list[dict[str, Any]]) -> dict[str, float]:
     return gains
 
 
+def _psnr(rows: list[dict[str, Any]], views: str = "scored") -> dict[tuple[str, str], float]:
+    """PSNR against photos by (method, scale)."""
+    wanted = ("psnr", views, "photos")
+    return {
+        (r["method"], r["scale"]): r["value"]
+        for r in rows
+        if (r["metric"], r["views"], r["against"]) == wanted
+    }
+
+
 def adapted_beats_base(tree: xr.DataTree, *_: xr.DataTree) -> Check:
     """At every scale but x1, adapted splats are nearer to the photos than the base is."""
     from assets.bridge.mipmap import score_rows
 
-    rows = score_rows(tree)
-    table = {
-        (r["method"], r["scale"]): r["value"]
-        for r in rows
-        if (r["metric"], r["views"], r["against"]) == ("psnr", "scored", "photos")
-    }
+    table = _psnr(score_rows(tree))
     gains = {s: table["adapted", s] - table["base", s] for m, s in table if m == "adapted"}
     lost = [s for s, gain in gains.items() if s != "x1" and not gain > 0]
     numbers = {f"gain at {s}, dB": gain for s, gain in gains.items()}

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assets.mipmap.bases import views_at_base
+from assets.mipmap.bases import FIELDS, direction_of, views_at_base
 from assets.mipmap.looks import adapted_preview, fewer_when_smaller, pictures_preview, prior_preview
 from assets.splats.looks import finite
 from assets.stage import Reads, Work, stage
@@ -14,8 +14,6 @@ from storage.schemas import ADAPTED, PRIOR, SCALED_PICTURES
 if TYPE_CHECKING:
     import xarray as xr
 
-_SIZES = ("shrink_base_by", "enlarge_base_by")
-
 
 @stage(
     topic="mipmap",
@@ -23,7 +21,7 @@ _SIZES = ("shrink_base_by", "enlarge_base_by")
     inputs=("capture/views",),
     settings=PriorSettings,
     section="mipmap_prior",
-    also_reads=(Reads(ProtocolSettings, "mipmap", _SIZES),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", FIELDS),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=prior_preview,
@@ -97,7 +95,7 @@ def pseudo(
     schema=ADAPTED,
     settings=AdaptSettings,
     section="mipmap_adapt",
-    also_reads=(Reads(ProtocolSettings, "mipmap", (*_SIZES, "views", "extra_every")),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", (*FIELDS, "views", "extra_every")),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=adapted_preview,
@@ -122,7 +120,7 @@ def adapted(
     from ops.mipmap.study import Base, adapt_to_scale
 
     truth = pseudo_from(pseudo)
-    at_base = views_at_base(work, views, "zoom_in" if truth.scale > 1 else "zoom_out")
+    at_base = views_at_base(work, views, direction_of(truth.scale))
     result = adapt_to_scale(
         Base(splats=splats_from(splats), views=at_base, iterations=0),
         truth,

@@ -16,6 +16,8 @@ from storage.schemas import TRAINING
 if TYPE_CHECKING:
     import xarray as xr
 
+    from ops.capture.model import Views
+
 
 @stage(
     topic="splats",
@@ -37,13 +39,19 @@ def trained(
     with gsplat's strategies. Interrupted training goes on from its last checkpoint, and on the CPU
     ends in the same bytes.
     """
+    from assets.bridge.views import StoredViews
+
+    return train_on(work, settings, StoredViews(views), points)
+
+
+def train_on(work: Work, settings: TrainSettings, views: Views, points: xr.DataTree) -> xr.DataTree:
+    """Train on views, with what a user should know of it noted."""
     from assets.bridge.points import points_from
     from assets.bridge.splats import training_tree
-    from assets.bridge.views import StoredViews
     from ops.splats.training import train
 
     result = train(
-        StoredViews(views),
+        views,
         points_from(points),
         settings,
         device=work.device,
