@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from assets import LOADING_SINCE
 from assets.fingerprint import Code
 from assets.freshness import lost_files, outputs_of, packages, recipe, unreadable
 from assets.graph import stages_of
@@ -210,14 +211,9 @@ def _compute(
 
 def _edited(stage: Stage, made_from: Provenance) -> bool:
     """Whether code that the stage reaches was edited since this process began to load it."""
-    import psutil
-
     code = Code.read()
     changed = code.newest(dict(made_from.modules))
-    return (
-        code.of(stage.run) != made_from.modules
-        or psutil.Process().create_time() < changed <= time.time()
-    )
+    return code.of(stage.run) != made_from.modules or LOADING_SINCE < changed <= time.time()
 
 
 def _device() -> str:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from assets import freshness
+from assets.fingerprint import Code
 from assets.freshness import scene_status
 from assets.graph import stages_of
 from assets.plan import Selection, make_plan
@@ -353,3 +354,22 @@ def test_an_artifact_of_another_schema_is_stale_unless_it_migrates(
         assert freshness.unreadable(old, replace(stage, schema=schema)) == ""
     other = replace(schema, name="something_else")
     assert "something_else" in freshness.unreadable(old, replace(stage, schema=other))
+
+
+def test_code_edited_while_it_is_loaded_is_never_fresh(
+    home: Home, demo_scene: Function, tiny: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene = demo_scene(home, tiny)
+    stage = stages_of(scene)["evaluation/contact_sheet"]
+
+    def made(loading_since: float) -> Any:
+        monkeypatch.setattr("assets.produce.LOADING_SINCE", loading_since)
+        return produce(scene, stage, home, lambda *_: None, lambda _: None, force=True).version
+
+    newest = Code.read().newest(Code.read().of(stage.run))
+    assert not made(newest).provenance.ambiguous  # saved at the very moment before it was loaded
+    edited = made(newest - 0.001)
+    assert edited.provenance.ambiguous
+    assert "code: edited while it ran" in status_of(home, scene, "evaluation/contact_sheet").reasons
+    assert not made(newest + 1).provenance.ambiguous
+    assert status_of(home, scene, "evaluation/contact_sheet").state == "fresh"
