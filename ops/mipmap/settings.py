@@ -9,18 +9,49 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal, Self
 
 from ops.errors import InputError
 from ops.mipmap.scales import parse_scale, scale_name, sorted_scales
 
 Preset = Literal["preview", "standard", "paper"]
 PRESETS: tuple[Preset, ...] = ("preview", "standard", "paper")
-S = TypeVar("S")
 
 
 @dataclass(frozen=True, kw_only=True)
-class ProtocolSettings:
+class _Presets:
+    """Settings whose values can start from a preset."""
+
+    @classmethod
+    def from_preset(cls, name: str = "standard", **overrides: Any) -> Self:
+        """The settings of a preset, with some values of one's own.
+
+        Args:
+            name: ``preview`` (all scales of a small scene within minutes on a CPU), ``standard``
+                (1,000 iterations), or ``paper`` (1,000 iterations and the choices of the released
+                code: from the base as it is, frozen means, growth at every scale, reset on a white
+                background).
+            **overrides: Any field but ``preset``; these win over the preset.
+
+        Raises:
+            InputError: No such preset or field, or a value that makes no sense.
+        """
+        presets = _VALUES[cls.__name__]
+        if name not in presets:
+            raise InputError(
+                f"mipmap: preset should be one of {', '.join(presets)}; found {name!r}"
+            )
+        known = [f.name for f in fields(cls) if f.name != "preset"]
+        unknown = sorted(set(overrides) - set(known))
+        if unknown:
+            raise InputError(
+                f"mipmap: no setting is called {', '.join(unknown)}; there are {', '.join(known)}"
+            )
+        return cls(**{"preset": name, **presets[name], **overrides})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProtocolSettings(_Presets):
     """What is trained, rendered and scored; the same for all scales."""
 
     preset: Preset = "standard"
@@ -62,18 +93,9 @@ class ProtocolSettings:
             },
         )
 
-    @classmethod
-    def from_preset(cls, name: str = "standard", **overrides: Any) -> ProtocolSettings:
-        """The settings of a preset, with some values of one's own.
-
-        Raises:
-            InputError: No such preset or field, or a value that makes no sense.
-        """
-        return _from_preset(cls, name, _PROTOCOLS, overrides)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PriorSettings:
+class PriorSettings(_Presets):
     """Where detail above the base scale comes from."""
 
     preset: Preset = "standard"
@@ -115,18 +137,9 @@ class PriorSettings:
         if self.kind == "pretrained":
             _check_weights(self)
 
-    @classmethod
-    def from_preset(cls, name: str = "standard", **overrides: Any) -> PriorSettings:
-        """The settings of a preset, with some values of one's own.
-
-        Raises:
-            InputError: No such preset or field, or a value that makes no sense.
-        """
-        return _from_preset(cls, name, _PRIORS, overrides)
-
 
 @dataclass(frozen=True, kw_only=True)
-class PseudoSettings:
+class PseudoSettings(_Presets):
     """How the pseudo ground truth of one scale is made."""
 
     preset: Preset = "standard"
@@ -140,18 +153,9 @@ class PseudoSettings:
     def __post_init__(self) -> None:
         _check_choices(self, "mipmap pseudo", {"preset": PRESETS, "shrink": ("area", "bilinear")})
 
-    @classmethod
-    def from_preset(cls, name: str = "standard", **overrides: Any) -> PseudoSettings:
-        """The settings of a preset, with some values of one's own.
-
-        Raises:
-            InputError: No such preset or field, or a value that makes no sense.
-        """
-        return _from_preset(cls, name, _PSEUDO, overrides)
-
 
 @dataclass(frozen=True, kw_only=True)
-class AdaptSettings:
+class AdaptSettings(_Presets):
     """How splats are adapted to one scale; the defaults are the ``standard`` preset."""
 
     preset: Preset = "standard"
@@ -247,22 +251,6 @@ class AdaptSettings:
         }
         _check_choices(self, "mipmap", choices)
 
-    @classmethod
-    def from_preset(cls, name: str = "standard", **overrides: Any) -> AdaptSettings:
-        """The settings of a preset, with some values of one's own.
-
-        Args:
-            name: ``preview`` (all scales of a small scene within minutes on a CPU), ``standard``
-                (1,000 iterations), or ``paper`` (1,000 iterations and the choices of the released
-                code: from the base as it is, frozen means, growth at every scale, reset on a white
-                background).
-            **overrides: Any field but ``preset``; these win over the preset.
-
-        Raises:
-            InputError: No such preset or field, or a value that makes no sense.
-        """
-        return _from_preset(cls, name, _ADAPTATIONS, overrides)
-
 
 def table_for(
     scale: str, common: Mapping[str, Any], per_scale: Mapping[str, Mapping[str, Any]]
@@ -319,18 +307,12 @@ _ADAPTATIONS: dict[str, dict[str, Any]] = {
 }
 
 
-def _from_preset(
-    kind: type[S], name: str, presets: Mapping[str, Mapping[str, Any]], overrides: dict[str, Any]
-) -> S:
-    if name not in presets:
-        raise InputError(f"mipmap: preset should be one of {', '.join(presets)}; found {name!r}")
-    known = [f.name for f in fields(kind) if f.name != "preset"]  # type: ignore[arg-type]
-    unknown = sorted(set(overrides) - set(known))
-    if unknown:
-        raise InputError(
-            f"mipmap: no setting is called {', '.join(unknown)}; there are {', '.join(known)}"
-        )
-    return kind(**{"preset": name, **presets[name], **overrides})
+_VALUES: dict[str, dict[str, dict[str, Any]]] = {
+    "ProtocolSettings": _PROTOCOLS,
+    "PriorSettings": _PRIORS,
+    "PseudoSettings": _PSEUDO,
+    "AdaptSettings": _ADAPTATIONS,
+}
 
 
 def _check_least(settings: object, where: str, at_least: Mapping[str, float]) -> None:
