@@ -245,3 +245,62 @@ def test_a_wrong_scale_breaks_its_own_scene_only(home: Home) -> None:
     assert (plan.steps, list(plan.broken)) == ((), ["shed"])
     with pytest.raises(InputError, match="found 'big'"):
         Selection.of(["shed"], home)
+
+
+def test_ablations_go_on_after_the_last_finished_row(
+    study: tuple[Home, Any],
+    demo_scene: Function,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    import shutil
+
+    from assets.bridge.mipmap import table_rows
+    from ops.mipmap import ablate
+
+    whole = ablate.ablations
+
+    def two(*around: Any) -> Any:
+        chosen = [v for v in whole(*around) if v.name in ("as set", "loss=l1")]
+        assert len(chosen) == 2
+        return tuple(chosen)
+
+    monkeypatch.setattr(ablate, "ablations", two)
+    home = Home(tmp_path / "home")
+    shutil.copytree(study[0].root, home.root)
+    scene = demo_scene(home, study[1].file.read_text())
+    stage = find_stage(scene, "demo/mipmap_ablations/table")
+    assert stage.variant == "x1_2,x2"
+
+    def stop(done: int, total: int, what: str, values: Any = None) -> None:
+        if what == "ablations" and done == 3:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        produce(scene, stage, home, stop, lambda _: None)
+    begun: list[int] = []
+
+    def listen(done: int, total: int, what: str, values: Any = None) -> None:
+        if what == "ablations":
+            assert total == 4
+            begun.append(done)
+
+    resumed = produce(scene, stage, home, listen, lambda _: None)
+    assert begun[0] >= 3, "rows were computed again"
+    assert not list(home.checkpoints.iterdir())
+    rows = table_rows(resumed.tree)
+    assert {(r["scale"], r["name"], r["views"]) for r in rows} == {
+        (s, n, v)
+        for s in ("x1_2", "x2")
+        for n in ("as set", "loss=l1")
+        for v in ("scored", "extra")
+    }
+    # The settings as they are give what the study itself found.
+    scores = {
+        (r["scale"], r["views"]): r["value"]
+        for r in score_rows(tree(study, "mipmap/evaluation"))
+        if (r["method"], r["metric"], r["against"]) == ("adapted", "psnr", "photos")
+    }
+    found = {(r["scale"], r["views"]): r["psnr"] for r in rows if r["name"] == "as set"}
+    assert found == pytest.approx(scores, abs=1e-6)
+    assert (home.exports / "demo" / "mipmap" / "ablations.png").stat().st_size > 5_000
