@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import nbformat
 import pytest
-from nbclient import NotebookClient
-from nbformat.v4 import new_code_cell
 
 from storage.home import Home
 
@@ -24,29 +22,12 @@ def read(file: Path) -> Any:
     return nbformat.read(file, as_version=4)  # type: ignore[no-untyped-call]
 
 
-def files(folder: Path) -> dict[str, tuple[int, int]]:
-    """Size and time of change of every file."""
-    found = (p for p in folder.rglob("*") if p.is_file())
-    return {str(p): (p.stat().st_size, p.stat().st_mtime_ns) for p in found}
-
-
 @pytest.fixture(scope="module")
-def executed(home: Home, tmp_path_factory: pytest.TempPathFactory) -> Any:
+def executed(
+    home: Home, tmp_path_factory: pytest.TempPathFactory, execute: Callable[..., Any]
+) -> Any:
     """The notebook after all its cells ran, on this Python and the tiny home."""
-    notebook = read(FIRST_LOOK)
-    notebook.cells.append(new_code_cell("import sys; print(sys.executable)"))
-    private = tmp_path_factory.mktemp("jupyter")
-    environment = {**os.environ, "SPLATWORKS_HOME": str(home.root), "IPYTHONDIR": str(private)}
-    client = NotebookClient(
-        notebook,
-        timeout=120,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(NOTEBOOKS)}},  # as JupyterLab starts it
-    )
-    before = files(home.store)
-    client.execute(env=environment)
-    assert files(home.store) == before, "the notebook wrote to the store"
-    return notebook
+    return execute(FIRST_LOOK, home, tmp_path_factory.mktemp("jupyter"))
 
 
 def outputs(notebook: Any, source: str) -> list[Any]:
