@@ -22,9 +22,10 @@ from ops.splats.settings import TrainSettings
 from storage.home import Home
 
 _NOTE = """\
-A Splatworks scene. Change a setting here and materialize again: only what depends on it is
-computed. Sections: capture, points, train, evaluation, exports; what can be set, and the
-defaults, stand in ops/*/settings.py and in the Dagster UI beside each artifact."""
+A Splatworks scene. Change a setting here and refresh: only what depends on it is computed.
+Sections: capture, points, train, evaluation, exports; what can be set, and the defaults, stand in
+ops/*/settings.py and in the Dagster UI beside each artifact. A line above the first section names
+studies: studies = ["mipmap"]"""
 
 
 def add(
