@@ -22,6 +22,10 @@ from storage.whole import write_whole
 FIRST_PARTY = ("ops", "storage", "assets")
 _TICK = 2_000_000_000  # ns
 _Definitions = dict[str, ast.stmt]
+_SCOPES = (
+    *(ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda),
+    *(ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp),
+)
 
 
 def fingerprint(hashes: dict[str, str]) -> str:
@@ -125,7 +129,8 @@ class Code:
             seen.add(name)
             node = _without_annotations(definitions[name])
             hashes[f"{module}:{name}"] = _tree_hash(node)
-            used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+            used = set(_identifiers(node)) - _locals(node)
+            used |= {name for default in _defaults(node) for name in _identifiers(default)}
             pending += sorted(used)
             reached |= {imported[u] for u in used if u in imported}
             reached |= set(_imports(node, module).values())
@@ -281,6 +286,39 @@ def _imports(node: ast.AST, module: str) -> dict[str, str]:
             for alias in part.names:
                 found[alias.asname or alias.name.split(".")[0]] = alias.name
     return {k: v for k, v in found.items() if v.split(".")[0] in FIRST_PARTY}
+
+
+def _identifiers(node: ast.AST) -> Iterator[str]:
+    return (part.id for part in ast.walk(node) if isinstance(part, ast.Name))
+
+
+def _defaults(node: ast.stmt) -> list[ast.expr]:
+    """Defaults of parameters: they are read in the module, whatever the parameters are called."""
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return []
+    return [*node.args.defaults, *(d for d in node.args.kw_defaults if d is not None)]
+
+
+def _locals(node: ast.stmt) -> set[str]:
+    """Names that a function binds itself: its parameters, and what it assigns outside inner scopes.
+
+    They are not those of the module, even where that has the same.
+    """
+    if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+        return set()
+    told = node.args
+    every = [*told.posonlyargs, *told.args, *told.kwonlyargs, told.vararg, told.kwarg]
+    bound, elsewhere = {a.arg for a in every if a is not None}, set[str]()
+    pending: list[ast.AST] = list(node.body)
+    while pending:
+        part = pending.pop()
+        if isinstance(part, ast.Global | ast.Nonlocal):
+            elsewhere |= set(part.names)
+        elif isinstance(part, ast.Name) and isinstance(part.ctx, ast.Store):
+            bound.add(part.id)
+        if not isinstance(part, _SCOPES):
+            pending += ast.iter_child_nodes(part)
+    return bound - elsewhere
 
 
 def _without_annotations(node: ast.stmt) -> ast.stmt:

@@ -185,3 +185,26 @@ def test_what_was_found_out_is_remembered_until_the_code_changes(
     after = Code.read()
     after.recall(memory)
     assert after.of(sys.modules["probe.stage"].run) != before
+
+
+@pytest.mark.parametrize(
+    ("body", "counts"),
+    [
+        ("def run(work, OTHER):\n    return OTHER", False),
+        ("def run(work, *OTHER, **more):\n    return OTHER", False),
+        ("def run(work):\n    OTHER = work\n    return OTHER", False),
+        ("def run(work):\n    for OTHER in work:\n        pass\n    return OTHER", False),
+        ("def run(work):\n    return OTHER", True),
+        ("def run(work):\n    global OTHER\n    OTHER = OTHER + work", True),
+        ("def run(work):\n    return [OTHER for OTHER in work] + [OTHER]", True),
+        ("def run(work):\n    return (lambda OTHER: OTHER)(1) + OTHER", True),
+        ("def run(work, x=OTHER):\n    return x", True),
+        ("def run(work, *, OTHER=OTHER):\n    return OTHER", True),
+        ("def run(OTHER):\n    def inner():\n        return OTHER\n    return inner", False),
+    ],
+)
+def test_a_local_name_is_not_that_of_the_module(
+    probe: Callable[..., dict], body: str, counts: bool
+) -> None:
+    before, after = (probe(stage=f"OTHER = {value}\n{body}\n") for value in (4, 5))
+    assert (before != after) == counts
