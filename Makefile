@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo refresh ui lab bench test check format clean
+.PHONY: help install demo refresh ui lab bench widgets test check format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -35,6 +35,10 @@ lab: $(INSTALLED) ## Open JupyterLab on 127.0.0.1:8888
 
 bench: $(INSTALLED) ## Measure the renderer on this machine (options: make bench ARGS=--json)
 	@$(BIN)/splatworks bench $(ARGS)
+
+widgets: ## Bundle the browser's half of the widgets (needs Node; the bundle is kept in git)
+	@npm --prefix notebooks/widgets/js ci --silent
+	@npm --prefix notebooks/widgets/js run --silent build
 
 test: $(INSTALLED) check ## Run all checks and tests
 	@$(BIN)/python -m pytest
