@@ -49,6 +49,7 @@ const model = {{
   }},
   alone: true,
 }};
+window.model = model;
 const stream = new Blob([bytes("{bundle}")]).stream().pipeThrough(new DecompressionStream("gzip"));
 const code = new Blob([await new Response(stream).blob()], {{ type: "text/javascript" }});
 const {{ show }} = await import(URL.createObjectURL(code));

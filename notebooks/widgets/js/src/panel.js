@@ -5,10 +5,10 @@ import { h } from "./dom.js";
 const STILL_AFTER = 1200; // milliseconds without a change
 const STILL_WIDTH = 960; // pixels at most
 
-function addStyle(root) {
+function addStyle(root, name, css) {
   const place = root instanceof ShadowRoot ? root : document.head;
-  if (place.querySelector("style[data-splatworks]")) return;
-  place.append(h("style", { "data-splatworks": true, text: css }));
+  if (place.querySelector(`style[data-splatworks="${name}"]`)) return;
+  place.append(h("style", { "data-splatworks": name, text: css }));
 }
 
 export class Panel {
@@ -21,8 +21,13 @@ export class Panel {
     this.answers = new Map();
     this.asked = 0;
     el.append(this.root);
-    addStyle(el.getRootNode());
+    this.style("base", css);
     this.listen("msg:custom", (content, buffers) => this.#hear(content, buffers));
+  }
+
+  /** Add a sheet of styles to the page, once. */
+  style(name, css) {
+    addStyle(this.root.getRootNode(), name, css);
   }
 
   /** The value of a trait. */
@@ -33,7 +38,7 @@ export class Panel {
   /** Set traits, here and in the kernel. */
   set(values) {
     for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    this.model.save_changes();
+    this.#try(() => this.model.save_changes());
   }
 
   /** Call when a trait changes (`change:name`) or a message comes, until the widget goes. */
@@ -47,21 +52,41 @@ export class Panel {
     this.ends.push(call);
   }
 
-  /** Say something to the kernel. */
+  /** Say something to the kernel; false where there is none. */
   send(content, buffers = []) {
-    if (!this.alone) this.model.send(content, undefined, buffers);
+    return !this.alone && this.#try(() => this.model.send(content, undefined, buffers));
+  }
+
+  /** Whether there is no kernel to talk to: a saved page, or one whose kernel has gone. */
+  get cut() {
+    return this.alone || this.root.dataset.kernel === "gone";
+  }
+
+  /** Talk to the kernel; false where there is none any more. */
+  #try(talk) {
+    try {
+      talk();
+      return true;
+    } catch (error) {
+      this.root.dataset.kernel = "gone";
+      console.info("splatworks: the kernel of this widget has gone; run its cell again", error);
+      return false;
+    }
   }
 
   /**
-   * Ask the kernel; resolves to { content, buffers } of its answer, and to null in a page without a
-   * kernel. A kernel that is busy answers later; one that is gone, never.
+   * Ask the kernel; resolves to { content, buffers } of its answer, and to null where there is no
+   * kernel. One that is busy answers later.
    */
   ask(content) {
     if (this.alone) return Promise.resolve(null);
     const id = ++this.asked;
     return new Promise((resolve) => {
       this.answers.set(id, resolve);
-      this.send({ ...content, id });
+      if (!this.send({ ...content, id })) {
+        this.answers.delete(id);
+        resolve(null);
+      }
     });
   }
 
