@@ -5,10 +5,10 @@ import { h } from "./dom.js";
 const STILL_AFTER = 1200; // milliseconds without a change
 const STILL_WIDTH = 960; // pixels at most
 
-function addStyle(root) {
+function addStyle(root, name, text) {
   const place = root instanceof ShadowRoot ? root : document.head;
-  if (place.querySelector("style[data-splatworks]")) return;
-  place.append(h("style", { "data-splatworks": true, text: css }));
+  if (place.querySelector(`style[data-splatworks="${name}"]`)) return;
+  place.append(h("style", { "data-splatworks": name, text }));
 }
 
 export class Panel {
@@ -21,8 +21,13 @@ export class Panel {
     this.answers = new Map();
     this.asked = 0;
     el.append(this.root);
-    addStyle(el.getRootNode());
+    addStyle(el.getRootNode(), "base", css);
     this.listen("msg:custom", (content, buffers) => this.#hear(content, buffers));
+  }
+
+  /** Add the style sheet of a kind of widget, once per page. */
+  addStyle(name, text) {
+    addStyle(this.root.getRootNode(), name, text);
   }
 
   /** The value of a trait. */
