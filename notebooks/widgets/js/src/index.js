@@ -1,9 +1,13 @@
 // The browser's half of the widgets. Each kind is a function of a panel (see panel.js) that fills it
 // and may return what is to be called when it goes.
 import { Panel } from "./panel.js";
+import { showMesh } from "./mesh/view.js";
+import { showRender } from "./render/view.js";
 import { showSplats } from "./splats/view.js";
 
 const KINDS = {
+  mesh: showMesh,
+  render: showRender,
   splats: showSplats,
 };
 
