@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ops.cameras import Cameras
-from ops.capture.model import Points, Views, indices_of
+from ops.capture.model import Views, indices_of
 from ops.mipmap.adapt import AdaptResult, Targets, adapt
 from ops.mipmap.filters import balanced, mip_filtered, sampling_rates, scale_matched
 from ops.mipmap.settings import AdaptSettings
@@ -17,8 +17,6 @@ from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
 from ops.rendering.settings import RenderSettings
 from ops.splats.model import Splats
-from ops.splats.settings import TrainSettings
-from ops.splats.training import TrainResult, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +37,7 @@ METHODS = {
     "antialiased": "base, gsplat's antialiased mode",
     "mip": "base, Mip-Splatting's filters put on when rendering",
     "mip_tuned": "Mip-Splatting's filters, base fine-tuned behind them",
+    "antialiased_base": "another base, trained in gsplat's antialiased mode",
     "balanced": "base, dilation undone in closed form (start of the adaptation)",
     "adapted": "adapted to the scale",
     "retrained": "trained at the scale on true photos (upper reference)",
@@ -71,6 +70,27 @@ def closed_form_candidates(
         Candidate(method=name, label=METHODS[name], splats=splats, settings=how)
         for name, (splats, how) in made.items()
     ]
+
+
+def antialiased_base_candidate(splats: Splats) -> Candidate:
+    """Splats that were trained in gsplat's antialiased mode, rendered in it."""
+    return Candidate(
+        method="antialiased_base",
+        label=METHODS["antialiased_base"],
+        splats=splats,
+        settings=RenderSettings(mode="antialiased"),
+    )
+
+
+def retrained_candidate(splats: Splats, iterations: int) -> Candidate:
+    """Splats that were trained at the scale from the start."""
+    return Candidate(
+        method="retrained",
+        label=METHODS["retrained"],
+        splats=splats,
+        settings=RenderSettings(),
+        iterations=iterations,
+    )
 
 
 def adapted_candidate(result: AdaptResult) -> Candidate:
@@ -150,17 +170,3 @@ def mip_tuned_splats_candidate(splats: Splats, train_cameras: Cameras) -> Candid
     """The same of stored splats; their iterations serve all scales, and count for none."""
     filtered, how = mip_filtered(splats, train_cameras)
     return Candidate(method="mip_tuned", label=METHODS["mip_tuned"], splats=filtered, settings=how)
-
-
-def retrain(
-    views: Views, points: Points, settings: TrainSettings, progress: Progress = silent
-) -> TrainResult:
-    """Train from the start on true photos of the scale: what no method without them can have.
-
-    Args:
-        views: See :func:`ops.mipmap.protocol.true_views`.
-        points: Those the base started from.
-        settings: Those of the base.
-        progress: Told how training goes.
-    """
-    return train(views, points, settings, progress=progress)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 from ops.errors import InputError
@@ -72,6 +73,12 @@ class ProtocolSettings(_Presets):
     train_pictures: Literal["photos", "renders"] = "photos"
     """What is brought to the scale at training poses: the photos that the base was trained on, at
     its size, or renders of the base (the paper, and always so at held-out poses)."""
+    antialiased_base: bool = False
+    """Whether there is a base trained in gsplat's antialiased mode to compare with as well; takes
+    as long as the base."""
+    retrain: bool = False
+    """Whether splats are trained from the start at every scale on true photos as well: what no
+    method that does not see these can have. Takes as long as the base, at every scale."""
     extra_every: int = 3
     """Every so many held-out views, one is never adapted on, and scored apart; 0: none is."""
 
@@ -250,6 +257,15 @@ class AdaptSettings(_Presets):
             "reset": ("white", "always", "never"),
         }
         _check_choices(self, "mipmap", choices)
+
+
+def base_divisor(scale: Fraction, settings: ProtocolSettings) -> int:
+    """How many times smaller than the capture the photos are that this scale's base is trained on.
+
+    The paper has two bases: one at full size, which is rendered smaller, and one at 1/8 of it,
+    which is rendered larger; so photos are the truth at every scale.
+    """
+    return settings.enlarge_base_by if scale > 1 else settings.shrink_base_by
 
 
 def table_for(

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,6 +14,7 @@ from ops.capture.demo.views import DemoViews, demo_views
 from ops.capture.model import indices_of
 from ops.errors import InputError, UnavailableError
 from ops.mipmap.prior.dispatch import make_prior, prior_arrays, prior_from, prior_quality
+from ops.mipmap.prior.interface import Upscaler
 from ops.mipmap.prior.pairs import make_pairs
 from ops.mipmap.prior.pretrained import load_pretrained, missing, read_tensors
 from ops.mipmap.settings import PriorSettings
@@ -163,3 +165,40 @@ def test_a_pretrained_network_is_used_at_its_own_factor(
     twice = replace(settings, files=(settings.files[0],) * 2, sha256=(settings.sha256[0],) * 2)
     with pytest.raises(InputError, match="as another of the files does"):
         load_pretrained(twice)
+
+
+def test_training_goes_on_where_it_was_interrupted(photos: DemoViews, tmp_path: Path) -> None:
+    settings = replace(QUICK, iterations=230, channels=8, blocks=1, crop=12)
+    whole = prior_arrays(make_prior(photos, range(6), settings))
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: int, *_: object) -> None:
+        if done >= 220:
+            raise StoppedError
+
+    def attempt(progress: object, settings: PriorSettings = settings) -> Upscaler:
+        return make_prior(
+            photos,
+            range(6),
+            settings,
+            checkpoint_path=tmp_path / "state",
+            progress=progress,  # type: ignore[arg-type]
+        )
+
+    with pytest.raises(StoppedError):
+        attempt(stop)
+    begun: list[int] = []
+    again = prior_arrays(attempt(lambda done, *_: begun.append(done)))
+    assert begun[0] == 200
+    assert {k: v.tobytes() for k, v in again.items()} == {k: v.tobytes() for k, v in whole.items()}
+    begun.clear()
+    attempt(lambda done, *_: begun.append(done), replace(settings, seed=1))
+    assert begun[0] == 0, "other settings start anew"
+
+
+def test_without_held_out_photos_a_prior_is_not_measured(photos: DemoViews) -> None:
+    found = prior_quality(make_prior(photos, (), PriorSettings(kind="bicubic")), photos, ())
+    assert found.photos == 0
+    assert np.isnan([found.bicubic, found.prior]).all()

@@ -7,13 +7,14 @@ from hypothesis import strategies as st
 
 from ops.errors import InputError
 from ops.mipmap.ablate import ablations
-from ops.mipmap.protocol import base_divisor, check_sizes, view_roles
+from ops.mipmap.protocol import cameras_at, check_sizes, true_views, view_roles
 from ops.mipmap.scales import parse_scale, scale_name, scaled_cameras, scaled_size, sorted_scales
 from ops.mipmap.settings import (
     AdaptSettings,
     PriorSettings,
     ProtocolSettings,
     PseudoSettings,
+    base_divisor,
     table_for,
 )
 
@@ -125,8 +126,38 @@ def test_extra_views_are_never_adapted_on(views: MadeViews) -> None:
         assert not set(roles.extra) & set(roles.adapted)
         assert roles.transductive == (which != "train")
         assert set(roles.pictures) == {*roles.adapted, 0, 3, 6, 9}
-    with pytest.raises(InputError, match="expected training and held-out views"):
-        view_roles(("train",) * 4, ProtocolSettings())
+    with pytest.raises(InputError, match="expected training views, found none among 4"):
+        view_roles(("test",) * 4, ProtocolSettings())
+
+
+def test_without_held_out_views_training_views_are_scored_and_said_to_be() -> None:
+    for which in ("test", "train", "both"):
+        roles = view_roles(("train",) * 4, ProtocolSettings(views=which))
+        assert roles.adapted == roles.scored == roles.pictures == (0, 1, 2, 3)
+        assert roles.extra == ()
+        assert roles.fitted
+    assert not view_roles(("train", "train", "test"), ProtocolSettings()).fitted
+    with pytest.raises(InputError, match="at least 2 views to adapt on, found 1"):
+        view_roles(("train",), ProtocolSettings())
+
+
+@given(
+    st.integers(16, 1000),
+    st.integers(16, 1000),
+    st.integers(1, 9),
+    st.sampled_from(["x1_8", "x1_4", "x1_2", "x2", "x3", "x4", "x8"]),
+)
+def test_renders_at_a_scale_have_the_size_of_the_photos_there(
+    width: int, height: int, divisor: int, name: str
+) -> None:
+    capture = MadeViews(cameras_around(2, width, height), ("train", "test"), [])
+    photos = true_views(capture, parse_scale(name), divisor)
+    cameras = cameras_at(capture.cameras, parse_scale(name), divisor)
+    if photos is None:
+        assert parse_scale(name) > divisor
+    else:
+        assert (cameras.widths, cameras.heights) == (photos.cameras.widths, photos.cameras.heights)
+        torch.testing.assert_close(cameras.Ks, photos.cameras.Ks)
 
 
 def test_scales_without_pixels_are_refused(views: MadeViews) -> None:
