@@ -12,7 +12,7 @@ from ops.cameras import Cameras
 from ops.capture.model import Views, indices_of
 from ops.mipmap.adapt import AdaptResult, Targets, adapt
 from ops.mipmap.filters import balanced, mip_filtered, sampling_rates, scale_matched
-from ops.mipmap.settings import AdaptSettings
+from ops.mipmap.settings import RATES_OF_3DGS, AdaptSettings
 from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
 from ops.rendering.settings import RenderSettings
@@ -140,13 +140,15 @@ def mip_tuned(
         colors=[photo(views, i, background) for i in which],
         weights=[None if m is None else (m > 127).float() for m in masks],
     )
-    settings = AdaptSettings(
+    settings = AdaptSettings.from_preset(
+        "standard",
         iterations=iterations,
         loss="l1_ssim",
         start="base",
         densify="never",
         opacity_regularisation=0.0,
         rate_final=0.1,
+        **RATES_OF_3DGS,
     )
     return adapt(
         base,

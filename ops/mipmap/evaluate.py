@@ -157,7 +157,8 @@ def evaluate_scale(
             if index == shown:
                 pictures[method] = stored
             for against, (goal, mask) in goals.items():
-                if method == against:
+                # The photo itself at this size is what training views were adapted to.
+                if method == against or (roles.fitted and method == "pseudo"):
                     continue
                 for spec, score in ready:
                     key = (method, group, against, spec.key)
