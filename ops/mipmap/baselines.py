@@ -12,7 +12,7 @@ from ops.cameras import Cameras
 from ops.capture.model import Views, indices_of
 from ops.mipmap.adapt import AdaptResult, Targets, adapt
 from ops.mipmap.filters import balanced, mip_filtered, sampling_rates, scale_matched
-from ops.mipmap.settings import RATES_OF_3DGS, AdaptSettings
+from ops.mipmap.settings import AdaptSettings
 from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
 from ops.rendering.settings import RenderSettings
@@ -114,7 +114,7 @@ def mip_tuned(
     base: Splats,
     views: Views,
     *,
-    iterations: int = 500,
+    iterations: int = 1_000,
     background: Tensor | None = None,
     checkpoint_path: Path | None = None,
     progress: Progress = silent,
@@ -122,7 +122,8 @@ def mip_tuned(
     """Fine-tune the base on its own training photos behind Mip-Splatting's two filters.
 
     The fair form of that baseline: filters put on a model that was trained without them make it
-    darker. Loss and learning rates are those of 3DGS; one result serves all scales of a base.
+    darker. As many steps and the same learning rates as the adaptation has, with the loss of 3DGS;
+    one result serves all scales of a base.
 
     Args:
         base: As trained.
@@ -147,8 +148,6 @@ def mip_tuned(
         start="base",
         densify="never",
         opacity_regularisation=0.0,
-        rate_final=0.1,
-        **RATES_OF_3DGS,
     )
     return adapt(
         base,

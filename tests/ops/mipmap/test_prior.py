@@ -95,7 +95,7 @@ def test_pretrained_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     file = tmp_path / "x2.safetensors"
     save_file({"w": torch.ones(2)}, file)
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(UnavailableError, match="pip install spandrel"):
+    with pytest.raises(UnavailableError, match=r"pip install -c constraints\.txt spandrel"):
         load_pretrained(named(file))
     assert "spandrel" in (missing(named(file)) or "")
 
@@ -202,3 +202,42 @@ def test_without_held_out_photos_a_prior_is_not_measured(photos: DemoViews) -> N
     found = prior_quality(make_prior(photos, (), PriorSettings(kind="bicubic")), photos, ())
     assert found.photos == 0
     assert np.isnan([found.bicubic, found.prior]).all()
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_swinir_is_read_from_its_published_form(tmp_path: Path, suffix: str) -> None:
+    """The real package and architecture with random weights: what is loaded is what was saved."""
+    reason = "spandrel, the extra super-resolution, is not installed"
+    swinir = pytest.importorskip("spandrel.architectures.SwinIR", reason=reason)
+    state = torch.get_rng_state()
+    found = []
+    for factor in (2, 4):
+        torch.manual_seed(factor)
+        network = swinir.SwinIR(
+            **{"upscale": factor, "in_chans": 3, "img_size": 64, "window_size": 8},
+            **{"img_range": 1.0, "depths": [2, 2], "embed_dim": 24, "num_heads": [2, 2]},
+            **{"mlp_ratio": 2, "upsampler": "pixelshuffle", "resi_connection": "1conv"},
+        ).eval()
+        file = tmp_path / f"x{factor}.{suffix}"
+        if suffix == "pth":
+            torch.save({"params": network.state_dict()}, file)  # as its authors publish it
+        else:
+            save_file({k: v.contiguous() for k, v in network.state_dict().items()}, file)
+        found.append((factor, network, named(file)))
+    torch.set_rng_state(state)
+    prior = load_pretrained(
+        replace(
+            found[0][2],
+            files=tuple(s.files[0] for *_, s in found),
+            sha256=tuple(s.sha256[0] for *_, s in found),
+        )
+    )
+    assert prior.factors == (2, 4)
+    assert prior.label == "SwinIR x2, SwinIR x4 (pretrained, file)"
+    image = torch.rand(16, 24, 3)
+    for factor, network, _ in found:
+        with torch.no_grad():
+            expected = network(image.permute(2, 0, 1)[None])[0].permute(1, 2, 0).clamp(0, 1)
+        torch.testing.assert_close(prior(image, factor), expected)
+        assert prior(image[:13, :21], factor).shape == (13 * factor, 21 * factor, 3)
