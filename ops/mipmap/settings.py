@@ -21,6 +21,7 @@ RATES_OF_3DGS = {
     "means_lr": 1.6e-4,
     "scales_lr": 5e-3,
     "quats_lr": 1e-3,
+    "opacities_lr": 5e-2,
     "sh0_lr": 2.5e-3,
     "shN_lr": 1.25e-4,
 }
@@ -196,11 +197,11 @@ class AdaptSettings(_Presets):
     """Learning rate of the logarithm of the scales."""
     quats_lr: float = 4e-3
     """Learning rate of the quaternions."""
-    opacities_lr: float = 5e-2
+    opacities_lr: float = 0.1
     """Learning rate of the opacity logits."""
-    sh0_lr: float = 1e-2
+    sh0_lr: float = 4e-2
     """Learning rate of the constant SH coefficients."""
-    shN_lr: float = 1e-3
+    shN_lr: float = 4e-3
     """Learning rate of the higher SH coefficients."""
     rate_final: float = 0.05
     """All other learning rates at the end, as a part of those at the start; they fall along a

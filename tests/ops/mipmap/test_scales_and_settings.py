@@ -189,3 +189,28 @@ def test_ablations_change_one_thing_each() -> None:
             if value != getattr(old, name)
         ]
         assert changed == [variation.question]
+
+
+def test_the_preset_of_the_paper_is_what_its_code_does() -> None:
+    """arXiv 2408.06286 and its released code, arguments and train_mipmap.py."""
+    found = AdaptSettings.from_preset("paper")
+    rates = {n: v for n, v in vars(found).items() if n.endswith("_lr")}
+    assert rates == {
+        "means_lr": 0.0, "scales_lr": 5e-3, "quats_lr": 1e-3, "opacities_lr": 5e-2,
+        "sh0_lr": 2.5e-3, "shN_lr": 1.25e-4,
+    }  # fmt: skip
+    assert found.rate_final == 1.0
+    assert (found.iterations, found.loss, found.start) == (1_000, "l2", "base")
+    assert (found.control_every, found.densify_gradient) == (100, 2e-4)
+    assert (found.prune, found.prune_opacity) == (True, 5e-3)
+    assert (found.reset, found.reset_opacity, found.densify) == ("white", 0.01, "always")
+    assert found.opacity_regularisation == 0.0
+    protocol = ProtocolSettings.from_preset("paper")
+    assert (protocol.views, protocol.train_pictures, protocol.extra_every) == ("test", "renders", 0)
+    assert (protocol.shrink_base_by, protocol.enlarge_base_by) == (1, 8)
+    assert PseudoSettings.from_preset("paper").shrink == "bilinear"
+
+
+def test_adaptation_is_a_thirtieth_of_the_training_of_a_base_at_most() -> None:
+    for preset in ("preview", "standard", "paper"):
+        assert AdaptSettings.from_preset(preset).iterations <= 0.034 * 30_000
