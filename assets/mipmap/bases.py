@@ -143,7 +143,7 @@ def base_renders(
 @stage(
     topic="mipmap",
     schema=TRAINING,
-    also_reads=(Reads(ProtocolSettings, "mipmap", FIELDS),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", (*FIELDS, "tune_iterations")),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=training_preview,
@@ -161,6 +161,7 @@ def mip_tuned(work: Work, settings: None, views: xr.DataTree, splats: xr.DataTre
     result = tune(
         splats_from(splats),
         views_at_base(work, views),
+        iterations=work.also["mipmap"].tune_iterations,
         background=background_of(views),
         checkpoint_path=work.checkpoint,
         progress=work.progress,

@@ -82,6 +82,9 @@ class ProtocolSettings(_Presets):
     train_pictures: Literal["photos", "renders"] = "photos"
     """What is brought to the scale at training poses: the photos that the base was trained on, at
     its size, or renders of the base (the paper, and always so at held-out poses)."""
+    tune_iterations: int = 1_000
+    """Steps in which a base is fine-tuned behind Mip-Splatting's filters, to compare with; one
+    such model serves all scales of a base."""
     antialiased_base: bool = False
     """Whether there is a base trained in gsplat's antialiased mode to compare with as well; takes
     as long as the base."""
@@ -93,7 +96,11 @@ class ProtocolSettings(_Presets):
 
     def __post_init__(self) -> None:
         sorted_scales(self.scales)
-        _check_least(self, "mipmap", {"shrink_base_by": 1, "enlarge_base_by": 1, "extra_every": 0})
+        _check_least(
+            self,
+            "mipmap",
+            {"shrink_base_by": 1, "enlarge_base_by": 1, "extra_every": 0, "tune_iterations": 1},
+        )
         if self.extra_every == 1:
             raise InputError(
                 "mipmap: extra_every should be 0 (no extra views) or at least 2, found 1, which "
