@@ -74,7 +74,8 @@ def add(
     for note in found.notes:
         out.print(f"[dim]{note}[/]", highlight=False)
     out.print(f"settings: {file}", highlight=False, soft_wrap=True)
-    out.print(f"next:     {program()} materialize {name}", highlight=False)
+    also = "".join(f" {name}/{study}" for study in wanted)
+    out.print(f"next:     {program()} materialize {name}{also}", highlight=False)
 
 
 def scenes(as_json: bool) -> None:
