@@ -204,7 +204,7 @@ def _bin(
     parts = len(at_most)
     across = -(-width // TILE)
     tiles = across * -(-height // TILE)
-    counts = np.empty((parts, tiles + across), np.int32)
+    counts = np.empty((parts, tiles), np.int32)
     spans = np.zeros((n, 2), np.int32)
     starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
@@ -220,7 +220,7 @@ def _bin(
             )
         what = f"a list of {exact:,} intersections with image tiles"
         guard_memory(2 * exact * RECORD_BYTES, what)
-    at_most += 2  # the last one is written before it is known to be any
+    at_most += 1  # the last one is written before it is known to be any
     room = int(at_most.sum())
     starts[1:] = np.cumsum(at_most)[:-1]
     records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
