@@ -1,0 +1,3 @@
+export function showStore(panel) {
+  panel.root.append("store");
+}
