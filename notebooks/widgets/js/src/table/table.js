@@ -1,11 +1,11 @@
 // A table and a curve with one selection.
 import { button, h } from "../dom.js";
 import { copy } from "../clipboard.js";
+import { pictureOf } from "../painting.js";
 import { Curve } from "./curve.js";
 import { Grid } from "./grid.js";
 import { TableModel } from "./model.js";
 import { RowPictures } from "./pictures.js";
-import { pictureOf } from "./still.js";
 import css from "./table.css";
 
 const TYPING = 120; // milliseconds after a key before the table is filtered
@@ -42,7 +42,7 @@ export function showTable(panel) {
     h("div", { class: "sw-table" }, grid.element, curve?.element ?? ""),
   );
 
-  const still = () => panel.changed(() => pictureOf(panel, grid, curve), "image/png");
+  const still = () => panel.changed(() => pictureOf(panel.root), "image/png");
   const changed = () => {
     table.update();
     const part = table.rows.length === table.count ? "" : `${table.rows.length.toLocaleString("en")} of `;
