@@ -29,6 +29,34 @@ def die_with_parent(poll_seconds: float = 0.5) -> None:
     threading.Thread(target=watch, name="die-with-parent", daemon=True).start()
 
 
+def this_process() -> str:
+    """Names this process; the time of its start tells it from a later one of the same number."""
+    return process_name(os.getpid())
+
+
+def process_name(pid: int) -> str:
+    """Names a running process, as :func:`this_process` does.
+
+    Raises:
+        psutil.NoSuchProcess: There is none of this number.
+    """
+    import psutil
+
+    return f"{pid}-{psutil.Process(pid).create_time():.0f}"
+
+
+def alive(process: str) -> bool:
+    """Whether a named process still runs."""
+    import psutil
+
+    pid = int(process.partition("-")[0])
+    try:
+        running = psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+        return running and process_name(pid) == process
+    except psutil.NoSuchProcess:
+        return False
+
+
 @contextmanager
 def turn(home: Home, heavy: bool, say: Callable[[str], None]) -> Iterator[None]:
     """Hold the machine for a heavy step; light ones pass.

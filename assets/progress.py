@@ -5,17 +5,20 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 import threading
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
     import dagster as dg
 
 PROGRESS_FILE = "SPLATWORKS_PROGRESS"  # a file that step processes append lines of JSON to
+Show = Literal["bars", "lines", "nothing"]
+"""Bars on a terminal, lines of JSON on standard output, or nothing."""
 _TERMINAL_SECONDS = 0.2
 _EVENT_SECONDS = 10.0
 
@@ -110,13 +113,16 @@ def tell(entry: Mapping[str, Any]) -> None:
 
 
 @contextmanager
-def shown(file: Path, quiet: bool = False) -> Iterator[None]:
-    """Draw the progress that step processes write to ``file`` as bars, while the body runs."""
+def shown(file: Path, show: Show = "bars") -> Iterator[None]:
+    """Show the progress that step processes write to ``file``, while the body runs."""
     os.environ[PROGRESS_FILE] = str(file)
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_bytes(b"")
     stop = threading.Event()
-    drawer = threading.Thread(target=_draw, args=(file, stop, quiet), name="progress", daemon=True)
+    draw = _pass_on if show == "lines" else _draw
+    drawer = threading.Thread(
+        target=draw, args=(file, stop, show == "nothing"), name="progress", daemon=True
+    )
     drawer.start()
     try:
         yield
@@ -125,6 +131,24 @@ def shown(file: Path, quiet: bool = False) -> Iterator[None]:
         drawer.join(timeout=5)
         del os.environ[PROGRESS_FILE]
         file.unlink(missing_ok=True)
+
+
+def emit_line(entry: Mapping[str, Any]) -> None:
+    """Write one line of JSON to standard output, for a program that reads it."""
+    # One write: lines of several threads do not mix.
+    sys.stdout.write(json.dumps(entry, default=str) + "\n")
+    sys.stdout.flush()
+
+
+def _pass_on(file: Path, stop: threading.Event, _: bool) -> None:
+    with file.open("r") as lines:
+        while True:
+            finished = stop.is_set()  # read before the lines, so that none is missed
+            while line := lines.readline():
+                emit_line(json.loads(line))
+            if finished:
+                return
+            time.sleep(0.1)
 
 
 def _draw(file: Path, stop: threading.Event, quiet: bool) -> None:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from assets.graph import scenes_of, stages_of
 from assets.instance import instance
 from assets.plan import Selection, Step
-from assets.progress import shown
+from assets.process import alive, this_process
+from assets.progress import Show, shown
 from assets.refresh import Batch, Failed, Summary, refresh
 from assets.scenes import EVERYTHING, Scene
 from storage.home import Home
@@ -26,9 +27,9 @@ def materialize(
     home: Home,
     say: Callable[[str], None],
     force: bool = False,
-    quiet: bool = False,
+    show: Show = "bars",
 ) -> Summary:
-    """Bring a selection, and what it needs, up to date, with progress bars on a terminal.
+    """Bring a selection, and what it needs, up to date, with progress.
 
     Each batch is a Dagster run whose steps are processes of their own.
 
@@ -37,12 +38,12 @@ def materialize(
         home: Where scenes, store and Dagster's log are.
         say: Told, in a sentence, what happens.
         force: Compute the selected in any case.
-        quiet: Draw no bars.
+        show: How progress is shown.
     """
     home.create()
 
     def launch(keys: Sequence[str], forced: Sequence[str]) -> Batch:
-        with shown(home.root / "cache" / f"progress.{os.getpid()}", quiet):
+        with shown(home.root / "cache" / f"progress.{os.getpid()}", show):
             return run(home, keys, forced)
 
     def restored(step: Step) -> None:
@@ -74,7 +75,7 @@ def run(
             instance=dagster,
             run_config=config,
             asset_selection=[dg.AssetKey(n.split("/")) for n in keys],
-            tags={_PROCESS: _this_process(), **(tags or {})},
+            tags={_PROCESS: this_process(), **(tags or {})},
         )
         batch = Batch(run_id=result.run_id)
         for event in result.all_events:
@@ -119,27 +120,10 @@ def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:
     closed = []
     for found in dagster.get_runs(active):
         process = found.tags.get(_PROCESS)
-        if process is not None and not _alive(process):
+        if process is not None and not alive(process):
             dagster.report_run_failed(found, "The process that ran it was killed.")
             closed.append(found.run_id)
     return closed
-
-
-def _this_process() -> str:
-    import psutil
-
-    return f"{os.getpid()}-{psutil.Process().create_time():.0f}"
-
-
-def _alive(process: str) -> bool:
-    """Whether a process still runs; the time of its start tells it from a later one."""
-    import psutil
-
-    pid, _, started = process.partition("-")
-    try:
-        return f"{psutil.Process(int(pid)).create_time():.0f}" == started
-    except psutil.NoSuchProcess:
-        return False
 
 
 def _with_inputs(home: Home, keys: Sequence[str]) -> list[str]:

@@ -105,6 +105,12 @@ Force = Annotated[
     bool, typer.Option("--force", help="Compute the selected again even if they are fresh.")
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress bars.")]
+ProgressJson = Annotated[
+    bool,
+    typer.Option(
+        "--progress-json", help="Print lines of JSON as it goes on: plan, progress, outcome."
+    ),
+]
 DryRun = Annotated[
     bool, typer.Option("--dry-run", "-n", help="Only show what would be done, and how long.")
 ]
@@ -120,13 +126,14 @@ def materialize(
     dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    progress_json: ProgressJson = False,
 ) -> None:
     """Make artifacts: only what is stale or missing, with progress.
 
     A bare scene name makes its core: capture, splats and evaluation. Interrupted work goes on
     from its last checkpoint when the command is given again.
     """
-    lazily("refreshing", "refresh")(selection, force, dry_run, quiet, as_json)
+    lazily("refreshing", "refresh")(selection, force, dry_run, quiet, as_json, progress_json)
 
 
 @app.command()
@@ -139,6 +146,7 @@ def refresh(
     dry_run: DryRun = False,
     quiet: Quiet = False,
     as_json: AsJson = False,
+    progress_json: ProgressJson = False,
 ) -> None:
     """Bring artifacts up to date after a change of code, a setting or a photo.
 
@@ -147,7 +155,7 @@ def refresh(
     a change undone brings the old version back from the store. What fails does not stop what does
     not depend on it. Ctrl-C stops cleanly; the same command goes on from there.
     """
-    lazily("refreshing", "refresh")(selection or [], force, dry_run, quiet, as_json)
+    lazily("refreshing", "refresh")(selection or [], force, dry_run, quiet, as_json, progress_json)
 
 
 @app.command()

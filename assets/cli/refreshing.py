@@ -12,6 +12,7 @@ from assets.cli.output import emit, err, fail, out, program
 from assets.freshness import Status, scene_status
 from assets.graph import dependents, find_scene, find_stage
 from assets.plan import Plan, Selection, make_plan
+from assets.progress import Show, emit_line
 from assets.refresh import Summary
 from assets.scenes import Scene
 from storage.artifact import Version
@@ -20,7 +21,12 @@ from storage.store import Store
 
 
 def refresh(
-    selection: Sequence[str], force: bool, dry_run: bool, quiet: bool, as_json: bool
+    selection: Sequence[str],
+    force: bool,
+    dry_run: bool,
+    quiet: bool,
+    as_json: bool,
+    progress_json: bool = False,
 ) -> None:
     """Bring artifacts up to date; see the help text of the command."""
     home = Home.find()
@@ -29,8 +35,11 @@ def refresh(
     if dry_run:
         _show_plan(names, make_plan(chosen, home, chosen.keys(home) if force else ()), as_json)
         return
-    summary = _run(chosen, home, force, quiet or as_json)
-    if as_json:
+    show: Show = "lines" if progress_json else "nothing" if quiet or as_json else "bars"
+    summary = _run(chosen, home, force, show)
+    if progress_json:
+        emit_line({"outcome": asdict(summary)})
+    elif as_json:
         out.print_json(json.dumps(asdict(summary)))
     else:
         _report(names, summary)
@@ -43,29 +52,34 @@ def refresh(
         sys.exit(1)
 
 
-def _run(chosen: Selection, home: Home, force: bool, quiet: bool) -> Summary:
+def _run(chosen: Selection, home: Home, force: bool, show: Show) -> Summary:
     """The refresh; where there is nothing to do, Dagster is not even loaded."""
-    plan = make_plan(chosen, home)
+    plan = make_plan(chosen, home, chosen.keys(home) if force else ())
+    if show == "lines":
+        emit_line({"plan": plan_as_json(plan)})
     if not plan.steps and not plan.broken and not force:
         return Summary(fresh=list(plan.fresh))
     from assets.run import materialize
 
     def say(sentence: str) -> None:
-        if not quiet:
+        if show == "lines":
+            emit_line({"say": sentence, "style": "dim"})
+        elif show == "bars":
             err.print(f"[dim]{sentence}[/]", highlight=False, soft_wrap=True)
 
     try:
-        return materialize(chosen, home, say, force, quiet)
+        return materialize(chosen, home, say, force, show)
     except KeyboardInterrupt:
-        fail("stopped; what was finished is kept, and the same command goes on from there", 1)
+        words = "stopped; what was finished is kept, and the same command goes on from there"
+        if show == "lines":
+            emit_line({"stopped": words})
+        fail(words, 1)
 
 
 def _show_plan(names: str, plan: Plan, as_json: bool) -> None:
     rows = _plan_rows(plan)
     if as_json:
-        told = {"steps": rows, "fresh": list(plan.fresh), "broken": dict(plan.broken)}
-        told |= {"seconds": plan.seconds, "never timed": plan.unknown}
-        out.print_json(json.dumps(told))
+        out.print_json(json.dumps(plan_as_json(plan)))
         return
     for name, words in plan.broken.items():
         err.print(f"[bold red]broken[/] {name}: {words}", highlight=False, soft_wrap=True)
@@ -74,6 +88,13 @@ def _show_plan(names: str, plan: Plan, as_json: bool) -> None:
         return
     emit(rows, False)
     out.print(_estimate(plan), highlight=False)
+
+
+def plan_as_json(plan: Plan) -> dict[str, Any]:
+    """A plan as ``--dry-run --json`` prints it."""
+    told: dict[str, Any] = {"steps": _plan_rows(plan), "fresh": list(plan.fresh)}
+    told |= {"broken": dict(plan.broken), "seconds": plan.seconds, "never timed": plan.unknown}
+    return told
 
 
 def _plan_rows(plan: Plan) -> list[dict[str, Any]]:

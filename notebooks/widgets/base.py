@@ -40,6 +40,7 @@ class BrowserWidget(anywidget.AnyWidget):
     bundle = traitlets.Instance(Bundle).tag(sync=True, **widget_serialization)
     bundle_digest = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode("", help="what is shown, in words").tag(sync=True)
+    links = traitlets.List(help="see notebooks.widgets.links").tag(sync=True)
 
     _made_in: ClassVar[dict[str, tuple[str, list[BrowserWidget]]]] = {}
 
@@ -48,6 +49,7 @@ class BrowserWidget(anywidget.AnyWidget):
         super().__init__(_kind=self.kind, bundle=Bundle.shared(), bundle_digest=digest(), **traits)
         self._display_id: str | None = None
         self._seen: tuple[str, bytes] | None = None  # the last picture that the browser sent
+        self._hearing = False
         self.on_msg(self._on_message)
         _replace_earlier(self)
 
@@ -76,11 +78,27 @@ class BrowserWidget(anywidget.AnyWidget):
         from notebooks.widgets.export import page
 
         file = Path(file)
-        file.write_text(page(self, title or self.alt), encoding="utf-8")
+        file.write_text(page([self], title or self.alt), encoding="utf-8")
         return file
+
+    @property
+    def hearing(self) -> bool:
+        """Whether a trait changes just now because the browser says so, and not Python."""
+        return self._hearing
+
+    def set_state(self, sync_data: dict[str, Any]) -> None:
+        """Take what the browser has changed."""
+        self._hearing = True
+        try:
+            super().set_state(sync_data)
+        finally:
+            self._hearing = False
 
     def complete(self) -> None:
         """Put into the traits whatever the browser would ask a kernel for; before an export."""
+
+    def release(self) -> None:
+        """Take it out again; after an export."""
 
     def _on_message(
         self, _: Any, content: Mapping[str, Any], buffers: Sequence[memoryview]

@@ -1,14 +1,19 @@
 // The browser's half of the widgets. Each kind is a function of a panel (see panel.js) that fills it
 // and may return what is to be called when it goes.
+import { followLinks } from "./links.js";
 import { Panel } from "./panel.js";
 import { showMesh } from "./mesh/view.js";
 import { showRender } from "./render/view.js";
 import { showSplats } from "./splats/view.js";
+import { showStore } from "./store/store.js";
+import { showTable } from "./table/table.js";
 
 const KINDS = {
   mesh: showMesh,
   render: showRender,
   splats: showSplats,
+  store: showStore,
+  table: showTable,
 };
 
 /** Fill an element with the widget of a model; returns what takes it away again. */
@@ -21,7 +26,10 @@ export function show({ model, el }) {
   }
   Promise.resolve()
     .then(() => KINDS[kind](panel))
-    .then((end) => panel.ready(end))
+    .then((end) => {
+      panel.ready(end);
+      if (!panel.closed) followLinks(panel);
+    })
     .catch((error) => panel.fail(error));
   return () => panel.close();
 }
