@@ -5,10 +5,11 @@ import { h } from "./dom.js";
 const STILL_AFTER = 1200; // milliseconds without a change
 const STILL_WIDTH = 960; // pixels at most
 
-function addStyle(root) {
+function addStyle(root, text) {
   const place = root instanceof ShadowRoot ? root : document.head;
-  if (place.querySelector("style[data-splatworks]")) return;
-  place.append(h("style", { "data-splatworks": true, text: css }));
+  const there = [...place.querySelectorAll("style[data-splatworks]")];
+  if (there.some((sheet) => sheet.textContent === text)) return;
+  place.append(h("style", { "data-splatworks": true, text }));
 }
 
 export class Panel {
@@ -21,8 +22,13 @@ export class Panel {
     this.answers = new Map();
     this.asked = 0;
     el.append(this.root);
-    addStyle(el.getRootNode());
+    this.style(css);
     this.listen("msg:custom", (content, buffers) => this.#hear(content, buffers));
+  }
+
+  /** Add a sheet of a widget's own to the page, once. */
+  style(text) {
+    addStyle(this.root.getRootNode(), text);
   }
 
   /** The value of a trait. */
@@ -33,7 +39,7 @@ export class Panel {
   /** Set traits, here and in the kernel. */
   set(values) {
     for (const [name, value] of Object.entries(values)) this.model.set(name, value);
-    this.model.save_changes();
+    this.#tell(() => this.model.save_changes());
   }
 
   /** Call when a trait changes (`change:name`) or a message comes, until the widget goes. */
@@ -49,19 +55,34 @@ export class Panel {
 
   /** Say something to the kernel. */
   send(content, buffers = []) {
-    if (!this.alone) this.model.send(content, undefined, buffers);
+    if (!this.alone) this.#tell(() => this.model.send(content, undefined, buffers));
+  }
+
+  /** Speak to the kernel; where the one that made the widget is gone, JupyterLab throws. */
+  #tell(speak) {
+    try {
+      speak();
+      this.gone = false;
+    } catch (error) {
+      console.warn("splatworks: the kernel cannot be reached:", error.message);
+      this.gone = true;
+    }
   }
 
   /**
    * Ask the kernel; resolves to { content, buffers } of its answer, and to null in a page without a
-   * kernel. A kernel that is busy answers later; one that is gone, never.
+   * kernel. A kernel that is busy answers later. One that is gone is an error where the browser knows
+   * of it, else there is no answer.
    */
   ask(content) {
     if (this.alone) return Promise.resolve(null);
     const id = ++this.asked;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.answers.set(id, resolve);
       this.send({ ...content, id });
+      if (!this.gone) return;
+      this.answers.delete(id);
+      reject(new Error("the kernel that made this is gone: run the cell again"));
     });
   }
 
