@@ -1,8 +1,11 @@
 // The browser's half of the widgets. Each kind is a function of a panel (see panel.js) that fills it
 // and may return what is to be called when it goes.
+import { showCompare } from "./compare/compare.js";
 import { Panel } from "./panel.js";
 
-const KINDS = {};
+const KINDS = {
+  compare: showCompare,
+};
 
 /** Fill an element with the widget of a model; returns what takes it away again. */
 export function show({ model, el }) {
