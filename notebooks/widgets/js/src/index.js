@@ -2,9 +2,11 @@
 // and may return what is to be called when it goes.
 import { showCompare } from "./compare/compare.js";
 import { Panel } from "./panel.js";
+import { showPyramid } from "./pyramid/pyramid.js";
 
 const KINDS = {
   compare: showCompare,
+  pyramid: showPyramid,
 };
 
 /** Fill an element with the widget of a model; returns what takes it away again. */
