@@ -114,9 +114,7 @@ def _column(table: BrowserWidget, by: str) -> list[Any]:
     return [column.plain(row) for row in range(table.count)]
 
 
-def _rows(
-    table: ScoreTable, viewer: BrowserWidget, names: list[str] | None, by: str
-) -> list[int]:
+def _rows(table: ScoreTable, viewer: BrowserWidget, names: list[str] | None, by: str) -> list[int]:
     """The view of the viewer by row; -1 where it has none."""
     if isinstance(viewer, ScoreTable):
         names = [str(v) for v in _column(viewer, by)]

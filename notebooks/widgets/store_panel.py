@@ -119,7 +119,9 @@ class StorePanel(BrowserWidget):
             "why": [Cell("; ".join(a["reasons"])) for a in rows],
         }
         left = len(self.artifacts) - len(rows)
-        return table_picture(list(columns), list(columns.values()), f"and {left} more" if left else "")
+        return table_picture(
+            list(columns), list(columns.values()), f"and {left} more" if left else ""
+        )
 
     def complete(self) -> None:
         """Put what made each version into the page."""

@@ -81,7 +81,7 @@ export class Panel {
   ask(content) {
     if (this.alone) return Promise.resolve(null);
     const id = ++this.asked;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.answers.set(id, resolve);
       if (!this.send({ ...content, id })) {
         this.answers.delete(id);
