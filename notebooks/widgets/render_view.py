@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
@@ -39,6 +39,21 @@ _JPEG = 80  # quality while the camera moves
 
 
 @dataclass(frozen=True)
+class _Look:
+    """What to draw and how. A request says it itself: traits may arrive after it."""
+
+    what: str
+    antialiased: bool
+    near: float
+    locked: bool
+
+    def settings(self) -> RenderSettings:
+        """For the renderer."""
+        mode = "antialiased" if self.antialiased else "classic"
+        return RenderSettings(mode=mode, near_plane=self.near)  # type: ignore[arg-type]
+
+
+@dataclass(frozen=True)
 class _Frame:
     """What was last shown at full quality."""
 
@@ -68,13 +83,20 @@ class RenderView(BrowserWidget):
     _shown = traitlets.Bytes().tag(sync=True)
     _shown_about = traitlets.Dict().tag(sync=True)
 
-    def __init__(self, source: Source, start: dict[str, Any], **traits: Any) -> None:
+    def __init__(
+        self,
+        source: Source,
+        start: dict[str, Any],
+        ranges: Mapping[str, tuple[float, float]],
+        **traits: Any,
+    ) -> None:
         self._source = source
-        self._limits: dict[str, tuple[float, float]] = {}
+        self._limits = dict(ranges)
+        self._fixed = frozenset(ranges)
         super().__init__(
             kinds=dict(source.kinds), _adjustable=source.adjustable, _start=start, **traits
         )
-        self._frame = self._draw(_first_pose(start, self._cameras, self.view))
+        self._frame = self._draw(_first_pose(start, self._cameras, self.view), self._look({}))
         self._keep()
 
     @property
@@ -116,23 +138,26 @@ class RenderView(BrowserWidget):
             said, data = {"error": f"{type(error).__name__}: {error}"}, []
         self.send({"answers": content["id"], **said}, data)
 
-    @traitlets.validate("scale", "near")
-    def _positive(self, proposal: Any) -> float:
-        value, name = float(proposal["value"]), proposal["trait"].name
-        if not 0 <= value < float("inf") or (name == "near" and not value):
-            raise InputError(f"{name}: expected a positive number, found {value}")
+    @traitlets.validate("scale")
+    def _not_negative(self, proposal: Any) -> float:
+        value = float(proposal["value"])
+        if not 0 <= value < float("inf"):
+            raise InputError(f"scale: expected a positive number or 0, found {value}")
         return value
 
-    @traitlets.validate("what")
-    def _known(self, proposal: Any) -> str:
-        what = str(proposal["value"])
-        if self.kinds and what not in self.kinds:
-            raise InputError(f"what: expected one of {', '.join(self.kinds)}, found {what!r}")
-        return what
+    @traitlets.validate("what", "near")
+    def _drawable(self, proposal: Any) -> Any:
+        name = proposal["trait"].name
+        _check(replace(_Look(self.what, False, self.near, False), **{name: proposal["value"]}),
+               self._source)  # fmt: skip
+        return proposal["value"]
 
-    def _settings(self) -> RenderSettings:
-        mode = "antialiased" if self.antialiased else "classic"
-        return RenderSettings(mode=mode, near_plane=self.near)  # type: ignore[arg-type]
+    def _look(self, content: Mapping[str, Any]) -> _Look:
+        """What a request asks for; what it leaves out is as the traits say."""
+        names = ("what", "antialiased", "near", "locked")
+        look = _Look(**{name: content.get(name, getattr(self, name)) for name in names})
+        _check(look, self._source)
+        return look
 
     def _answer_frame(self, content: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         pose = _asked(content)
@@ -142,7 +167,7 @@ class RenderView(BrowserWidget):
                 "million; choose a smaller scale"
             )
         moving = bool(content.get("moving"))
-        frame = self._draw(pose, moving=moving)
+        frame = self._draw(pose, self._look(content), moving=moving)
         about = frame.about
         if moving:
             return {**about, "mime": "image/jpeg"}, [_jpeg(frame.pixels)]
@@ -156,16 +181,17 @@ class RenderView(BrowserWidget):
 
     def _answer_depth(self, content: Mapping[str, Any]) -> tuple[dict[str, Any], list[bytes]]:
         pose = _asked(content)
-        depth = self._source.depth_at(pose, content["x"], content["y"], self._settings())
+        settings = self._look(content).settings()
+        depth = self._source.depth_at(pose, content["x"], content["y"], settings)
         return {"depth": depth}, []
 
-    def _draw(self, pose: Pose, *, moving: bool = False) -> _Frame:
+    def _draw(self, pose: Pose, look: _Look, *, moving: bool = False) -> _Frame:
         start = time.perf_counter()
-        drawn = self._source.draw(self.what, pose, self._settings())
+        drawn = self._source.draw(look.what, pose, look.settings())
         about: dict[str, Any] = {"width": pose.width, "height": pose.height, "legend": None}
         values = None
         if isinstance(drawn, Plane):
-            limits = self._limits_for(drawn, keep=moving or self.locked)
+            limits = self._limits_for(drawn, look.what, keep=moving or look.locked)
             pixels, values = shown(drawn, limits), drawn.values
             about["legend"] = legend(drawn, limits)
         else:
@@ -173,11 +199,11 @@ class RenderView(BrowserWidget):
         about["seconds"] = time.perf_counter() - start
         return _Frame(pose, pixels, values, about)
 
-    def _limits_for(self, plane: Plane, *, keep: bool) -> tuple[float, float]:
+    def _limits_for(self, plane: Plane, what: str, *, keep: bool) -> tuple[float, float]:
         """The range of a colour map: it stands still while the camera moves."""
-        if not keep or self.what not in self._limits:
-            self._limits[self.what] = limits_of(plane)
-        return self._limits[self.what]
+        if what not in self._fixed and not (keep and what in self._limits):
+            self._limits[what] = limits_of(plane)
+        return self._limits[what]
 
     def _keep(self) -> None:
         pose = self._frame.pose
@@ -203,6 +229,7 @@ def render_view(
     quantities: Mapping[str, Any] | None = None,
     features: Any = None,
     information: Fisher | None = None,
+    ranges: Mapping[str, tuple[float, float]] | None = None,
     render: RenderFunction | None = None,
 ) -> RenderView:
     """Splats as the renderer that trained them draws them, from wherever the mouse goes.
@@ -229,6 +256,8 @@ def render_view(
         information: What is known of every parameter, such as
             :func:`ops.rendering.fisher.fisher_information` summed over training views, for
             ``uncertainty``. None takes that of up to 20 of the ``cameras`` at up to 320 pixels.
+        ranges: From which number to which the colours go, by what is drawn, such as
+            ``{"depth": (0, 5)}``; of others, from the 1st to the 99th percentile of what is seen.
         render: A function to draw with instead: ``render(viewmat, K, width, height)`` gets arrays
             [4, 4] (world to camera, OpenCV axes) and [3, 3] and gives [H, W, 3] colours or [H, W]
             numbers.
@@ -266,6 +295,7 @@ def render_view(
     return RenderView(
         source,
         outlook(points, found, view),
+        _ranges(ranges or {}, source),
         what=what,
         view=view,
         scale=scale,
@@ -274,6 +304,26 @@ def render_view(
         alt=alt,
         _cameras=camera_rows(found),
     )
+
+
+def _check(look: _Look, source: Source) -> None:
+    if look.what not in source.kinds:
+        raise InputError(f"what: expected one of {', '.join(source.kinds)}, found {look.what!r}")
+    if not 0 < look.near < float("inf"):
+        raise InputError(f"near: expected a positive number, found {look.near}")
+
+
+def _ranges(
+    ranges: Mapping[str, tuple[float, float]], source: Source
+) -> dict[str, tuple[float, float]]:
+    found = {}
+    for what, (low, high) in ranges.items():
+        if what not in source.kinds:
+            raise InputError(f"ranges: {what!r} is none of {', '.join(source.kinds)}")
+        if not low < high or (what == "uncertainty" and low <= 0):
+            raise InputError(f"ranges: expected low < high for {what!r}, found {low} and {high}")
+        found[what] = (float(low), float(high))
+    return found
 
 
 def _model(splats: Any) -> tuple[Splats, bool]:

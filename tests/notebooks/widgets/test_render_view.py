@@ -219,6 +219,29 @@ def test_a_colour_map_keeps_its_range_when_locked(monkeypatch: pytest.MonkeyPatc
     assert answers.ask(far)[0]["legend"]["low"] == pytest.approx(first["low"] + 5, abs=0.5)
 
 
+def test_a_range_that_was_given_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+    splats, cameras = scene()
+    widget = render_view(splats, cameras, what="depth", ranges={"depth": (1, 8)})
+    legend_ = Answers(widget, monkeypatch).ask(cameras[0])[0]["legend"]
+    assert (legend_["low"], legend_["high"]) == (1, 8)
+    with pytest.raises(InputError, match="'heat' is none of"):
+        render_view(splats, cameras, ranges={"heat": (0, 1)})
+    with pytest.raises(InputError, match="expected low < high"):
+        render_view(splats, cameras, ranges={"depth": (1, 1)})
+
+
+def test_a_request_says_itself_what_it_wants(monkeypatch: pytest.MonkeyPatch) -> None:
+    splats, cameras = scene()
+    widget = render_view(splats, cameras)
+    answers = Answers(widget, monkeypatch)
+    about, _ = answers.ask(cameras[1], what="alpha", near=2.9, antialiased=True)
+    settings = RenderSettings(mode="antialiased", near_plane=2.9)
+    assert about["legend"]["meaning"] == "alpha"
+    assert np.array_equal(widget.values, render(splats, cameras[1], settings)[0].alphas.numpy())
+    assert "unknown" in answers.ask(cameras[1], what="unknown")[0]["error"]
+    assert "near: expected a positive" in answers.ask(cameras[1], near=-1)[0]["error"]
+
+
 def test_a_function_draws(monkeypatch: pytest.MonkeyPatch) -> None:
     _, cameras = scene()
     calls = []
@@ -350,7 +373,7 @@ def test_render_view_in_jupyterlab(browser: Browser, lab: Lab) -> None:
         "def report():\n"
         "    pose = Pose(viewmat=w.viewmat, K=w.K, width=w.picture.shape[1], "
         "height=w.picture.shape[0])\n"
-        "    mine = w._source.draw(w.what, pose, w._settings())\n"
+        "    mine = w._source.draw(w.what, pose, w._look({}).settings())\n"
         "    same = bool(np.array_equal(mine, w.picture)) if w.what == 'colors' else None\n"
         "    print(json.dumps(dict(view=w.view, same=same, pixels=base64.b64encode("
         "w.picture.tobytes()).decode(), size=w.picture.shape, viewmat=w.viewmat.tolist(), "
@@ -411,9 +434,15 @@ def test_render_view_in_jupyterlab(browser: Browser, lab: Lab) -> None:
         browser.page.keyboard.press(key)
     assert browser.page.locator(".jp-Notebook .jp-Cell").count() == cells
 
-    browser.evaluate("w.view = 3; w.what = 'depth'")
+    browser.evaluate("w.view = 3")
     browser.page.wait_for_timeout(1000)
+    widget.get_by_label("what is drawn").select_option("depth")
     still()
+    [third] = render(splats, cameras[3], RenderSettings(expected_depth=True))
+    depth = np.array(json.loads(browser.evaluate("print(np.nan_to_num(w.values).tolist())")))
+    assert third.expected_depth is not None
+    assert np.allclose(depth, np.where(third.alphas > 1e-3, third.expected_depth, 0), atol=1e-6)
+    assert browser.evaluate("print(w.what, w.view)").split() == ["depth", "3"]
     box = stage.bounding_box()
     browser.page.mouse.move(box["x"] + box["width"] * 0.505, box["y"] + box["height"] * 0.505)
     x, y = int(80 * 0.505), int(60 * 0.505)

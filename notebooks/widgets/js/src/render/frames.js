@@ -5,7 +5,8 @@ const BUSY = 2000; // milliseconds without an answer until the kernel counts as 
 const LEAST = 1 / 8; // of width and height
 
 /**
- * Asks for pictures. `pose()` gives { viewmat, K, width, height } of the whole picture; `draw(answer,
+ * Asks for pictures. `pose()` gives { viewmat, K, width, height } of the whole picture, and `look`,
+ * what else the kernel is to know; `draw(answer,
  * asked)` shows one; `say(text, bad)` tells in a line what is wrong, and "" when nothing is.
  */
 export class Frames {
@@ -58,11 +59,11 @@ export class Frames {
   async #next() {
     const moving = this.#wanted === "moving";
     this.#wanted = null;
-    const whole = this.#calls.pose();
+    const { look, ...whole } = this.#calls.pose();
     const asked = moving ? smaller(whole, this.#part) : whole;
     const start = performance.now();
     const answer = await this.#ask({
-      type: "frame", moving, viewmat: [...asked.viewmat], K: [...asked.K], width: asked.width, height: asked.height,
+      type: "frame", moving, ...look, viewmat: [...asked.viewmat], K: [...asked.K], width: asked.width, height: asked.height,
     });
     if (!answer) return;
     if (moving) this.#adapt((performance.now() - start) / 1000);

@@ -19,7 +19,7 @@ export class Legend {
     if (!legend) return;
     this.#low.textContent = short(legend.low);
     this.#high.textContent = short(legend.high);
-    this.#meaning.textContent = `${legend.meaning}${legend.log ? " (even ratios)" : ""}`;
+    this.#meaning.textContent = `${legend.meaning}${legend.log ? ", log scale" : ""}`;
     const { width, height } = this.#strip;
     const context = this.#strip.getContext("2d");
     const gradient = context.createLinearGradient(0, 0, width, 0);

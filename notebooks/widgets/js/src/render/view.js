@@ -63,12 +63,12 @@ class RenderView {
     panel.onClose(() => observer.disconnect());
     this.#resized();
     camera.onChange((moving) => this.#moved(moving));
-    for (const name of ["what", "antialiased", "near", "locked"]) panel.listen(`change:${name}`, () => this.frames.want(false));
+    for (const name of ["what", "antialiased", "near", "locked"]) panel.listen(`change:${name}`, () => this.#want(false));
     panel.listen("change:scale", () => this.#resized());
     panel.listen("change:view", () => this.#jump());
     stage.addEventListener("pointermove", (event) => this.#hover(event));
     stage.addEventListener("pointerleave", () => (this.value.textContent = ""));
-    this.frames.want(false);
+    this.#want(false);
   }
 
   end() {
@@ -81,10 +81,11 @@ class RenderView {
     this.says.toggleAttribute("data-bad", bad);
   }
 
-  /** Where the camera is, and the pixels of the whole picture. */
+  /** Where the camera is, the pixels of the whole picture, and what is to be drawn. */
   pose() {
     const { viewmat, K, width, height } = this.camera;
-    return { viewmat, K, width, height };
+    const look = Object.fromEntries(["what", "antialiased", "near", "locked"].map((name) => [name, this.panel.get(name)]));
+    return { viewmat, K, width, height, look };
   }
 
   async draw({ content, buffers }, asked) {
@@ -146,11 +147,15 @@ class RenderView {
   }
 
   #moved(moving) {
-    this.frames.want(moving);
-    this.stage.dataset.shown = "moving";
+    this.#want(moving);
     const { index } = this.camera;
     if (index >= 0) this.size = this.#sizeOf(index);
     if (!moving || index >= 0) this.#tellIndex(index);
+  }
+
+  #want(moving) {
+    this.stage.dataset.shown = "waiting";
+    this.frames.want(moving);
   }
 
   #tellIndex(index) {
@@ -163,8 +168,8 @@ class RenderView {
   }
 
   async #depthAt(x, y) {
-    const { viewmat, K, width, height } = this.pose();
-    const answer = await this.frames.question({ type: "depth", viewmat: [...viewmat], K: [...K], width, height, x, y });
+    const { viewmat, K, width, height, look } = this.pose();
+    const answer = await this.frames.question({ type: "depth", ...look, viewmat: [...viewmat], K: [...K], width, height, x, y });
     return answer?.content.depth ?? null;
   }
 
