@@ -63,7 +63,10 @@ def begin(selection: Sequence[str], home: Home) -> Job:
         now = datetime.now(UTC)
         name = now.strftime("%Y%m%d-%H%M%S-%f")
         command = [sys.executable, "-m", "assets.cli", "refresh", *chosen.names, "--progress-json"]
-        with (folder / f"{name}.lines").open("wb") as out, (folder / f"{name}.err").open("wb") as err:
+        with (
+            (folder / f"{name}.lines").open("wb") as out,
+            (folder / f"{name}.err").open("wb") as err,
+        ):
             child = subprocess.Popen(
                 command,
                 cwd=_ROOT,

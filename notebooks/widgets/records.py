@@ -80,7 +80,9 @@ def check_format(name: str, text: str) -> str:
         InputError: It is another.
     """
     if not _FORMAT.fullmatch(text):
-        raise InputError(f"table: expected a format like '.3f', ',d' or '.1%' for {name!r}, found {text!r}")
+        raise InputError(
+            f"table: expected a format like '.3f', ',d' or '.1%' for {name!r}, found {text!r}"
+        )
     return text
 
 
@@ -125,9 +127,7 @@ def _of_rows(rows: Sequence[Any]) -> Mapping[Any, Any]:
 def _of_frame(frame: Any) -> Mapping[Any, Any]:
     columns = {name: frame[name] for name in frame.columns} if frame.columns.is_unique else None
     if columns is None:
-        raise InputError(
-            f"table: expected columns of different names, found {list(frame.columns)}"
-        )
+        raise InputError(f"table: expected columns of different names, found {list(frame.columns)}")
     index = frame.index
     if index.nlevels > 1:
         levels = {n or f"{_NAME} {i}": index.get_level_values(i) for i, n in enumerate(index.names)}

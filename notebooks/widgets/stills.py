@@ -64,7 +64,9 @@ def table_picture(
 
 
 def _cells(axes: object, headers: Sequence[str], columns: Sequence[Sequence[Cell]]) -> None:
-    texts = [[h, *(c.text[:_LONGEST] for c in cells)] for h, cells in zip(headers, columns, strict=True)]
+    texts = [
+        [h, *(c.text[:_LONGEST] for c in cells)] for h, cells in zip(headers, columns, strict=True)
+    ]
     widths = np.array([max(map(len, t)) + 2.5 for t in texts], float)
     edges = np.concatenate([[0], np.cumsum(widths / max(widths.sum(), 110))])
     for k, (header, cells) in enumerate(zip(headers, columns, strict=True)):

@@ -1,4 +1,4 @@
-"""What the panel of the store shows, as plain data: states, versions, what made them, differences."""
+"""What the panel of the store shows, as plain data: states, versions, origins, differences."""
 
 from __future__ import annotations
 
@@ -52,7 +52,9 @@ def stamp(home: Home, scene: str = "") -> str:
     for key in store.keys():  # noqa: SIM118
         if not scene or key.startswith(f"{scene}/"):
             artifact = store.artifact(key)
-            told.append((key, touched.is_untouched(artifact), _changed(artifact.repository / "refs")))
+            told.append(
+                (key, touched.is_untouched(artifact), _changed(artifact.repository / "refs"))
+            )
     for name in ("failed.json", "maker.json"):
         found = (file for depth in _DEPTHS for file in home.store.glob(f"{depth}/{name}"))
         told += sorted((str(file), _changed(file)) for file in found)

@@ -255,9 +255,7 @@ def test_a_refresh_that_is_killed_or_fails_says_so(tmp_path: Path) -> None:
         widget.close()
 
 
-def test_refresh_by_its_button(
-    browser: Browser, tmp_path_factory: pytest.TempPathFactory
-) -> None:
+def test_refresh_by_its_button(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> None:
     home = Home(tmp_path_factory.mktemp("own")).create()
     settings(home)
     folder = tmp_path_factory.mktemp("panel_lab")

@@ -37,9 +37,7 @@ ROWS = [
 # What it takes ------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(
-    "form", ["rows", "frame", "dataset", "numpy", "torch", "indexed", "mixed"]
-)
+@pytest.mark.parametrize("form", ["rows", "frame", "dataset", "numpy", "torch", "indexed", "mixed"])
 def test_tables_of_every_kind_are_the_same(form: str) -> None:
     names, values = ["a", "b", "c"], [1.5, 2.25, 0.5]
     forms: dict[str, Any] = {
@@ -109,7 +107,9 @@ def test_bad_input_is_named(rows: Any, more: dict[str, Any], words: str) -> None
 
 @given(st.lists(st.floats(-1e5, 1e5).filter(lambda v: v == 0 or abs(v) > 1e-2), min_size=2))
 @settings(max_examples=60, deadline=None)
-def test_usual_formats_tell_values_apart_to_a_hundredth_of_their_spread(values: list[float]) -> None:
+def test_usual_formats_tell_values_apart_to_a_hundredth_of_their_spread(
+    values: list[float],
+) -> None:
     (column,) = columns_of({"a": np.array(values)})
     text = [float(format(v, usual_format(column))) for v in column.values]
     allowed = max(0.05 * column.values.std(), 5e-3 * np.abs(column.values).max() * 0.011, 5.1e-7)
@@ -242,7 +242,6 @@ def test_bars_are_as_long_as_numbers_are_large(browser: Browser, tmp_path: Path)
             return [(bar.left - cell.left) / cell.width, bar.width / cell.width];
         })"""
     )
-    expected = [(0, 0), (0, 0.5), (0.5, 0), (0, 0.5), (0, 1), (0.5, 0.5)]
     expected = [(0, 0), (0, 0.5), (0, 0.5), (0.5, 0), (0, 1), (0.5, 0.5)]
     np.testing.assert_allclose(found, expected, atol=0.01)
 
@@ -332,7 +331,9 @@ def test_thousands_of_rows_are_few_elements_and_keys_reach_all(
 def colour(browser: Browser, x: float, y: float, radius: int = 2) -> np.ndarray:
     """[3] mean colour about a point of the plot."""
     pixels = browser.pixels(browser.page.locator(".sw-plot"))
-    part = pixels[round(y) - radius : round(y) + radius + 1, round(x) - radius : round(x) + radius + 1]
+    part = pixels[
+        round(y) - radius : round(y) + radius + 1, round(x) - radius : round(x) + radius + 1
+    ]
     return part.reshape(-1, 3).mean(0)
 
 
@@ -468,7 +469,9 @@ def test_page_of_linked_widgets_has_one_bundle_and_follows(
     shown = viewer()
     link(rows, shown)
     link(rows, other)
-    alone = (tmp_path / "alone.html").stat().st_size if rows.save_html(tmp_path / "alone.html") else 0
+    alone = (
+        (tmp_path / "alone.html").stat().st_size if rows.save_html(tmp_path / "alone.html") else 0
+    )
     file = save_page([rows, shown, other], tmp_path / "page.html", "three of them")
     assert file.stat().st_size < 1.2 * alone
     browser.open_file(file)
@@ -497,7 +500,7 @@ def test_in_jupyterlab(browser: Browser, lab: Lab) -> None:
         "from notebooks.widgets.links import link\n"
         "pictures = lambda i: np.full((20, 30, 3), (i % 5 * 50, 100, 0), np.uint8)\n"
         "n = 2000\n"
-        "t = table({'view': np.arange(n), 'psnr': np.arange(n) / 7}, pictures=pictures, height=220)\n"
+        "t = table({'view': np.arange(n), 'psnr': np.arange(n) / 7}, pictures=pictures)\n"
         "u = table({'view': np.arange(n)[::-1], 'ssim': np.arange(n) / 9}, height=160)\n"
         "link(t, u)\n"
         "seen = []\n"
