@@ -120,7 +120,9 @@ def changes(
         a, b = count["old"] or 0, count["new"] or 0
         rows.append((f"number of {count['name']}", f"{a:,}", f"{b:,}", f"{b - a:+,}"))
     for v in found["variables"]:
-        many = v["kind"] if v["differing"] is None else f"{v['differing']:,} of {v['of']:,} differ"
+        many = v["kind"].replace("changed", "another shape")
+        if v["differing"] is not None:
+            many = f"{v['differing']:,} of {v['of']:,} differ"
         rows.append((f"mean of {v['name']}", _short(v["old"]), _short(v["new"]), many))
     if found["same"]:
         rows.append(("content", "the same", "the same", ""))

@@ -69,7 +69,12 @@ def table(
 
 
 def score_table(
-    evaluation: Any, *, pictures: bool = True, height: int = 380, y: str = ""
+    evaluation: Any,
+    *,
+    pictures: bool = True,
+    height: int = 380,
+    y: str = "",
+    by: str = "version",
 ) -> ScoreTable:
     """The metrics of an evaluation: a row for each held-out view, with its render.
 
@@ -79,6 +84,7 @@ def score_table(
         pictures: Whether rows have the render of their view.
         height: CSS pixels of the table.
         y: The metric of the curve; empty for the first.
+        by: What several evaluations are: the header of the column with their names.
 
     Raises:
         InputError: It is no evaluation.
@@ -93,7 +99,7 @@ def score_table(
     for name, tree in trees.items():
         names = [str(n) for n in group(tree, "renders")["names"].values]
         for row in _view_rows(tree):
-            rows.append({**({"of": name} if several else {}), **row})
+            rows.append({**({by: name} if several else {}), **row})
             places.append((name, names.index(row["view"]) if row["view"] in names else -1))
 
     def render(row: int) -> np.ndarray:
@@ -103,8 +109,9 @@ def score_table(
         return np.asarray(renders["colors"][at, :height, :width].values)
 
     shown = render if pictures and all(at >= 0 for _, at in places) else None
-    by = "of" if several else ""
-    return table(rows, pictures=shown, group=by, y=y, height=height, title="scores")
+    return table(
+        rows, pictures=shown, group=by if several else "", y=y, height=height, title="scores"
+    )
 
 
 class ScoreTable(BrowserWidget):
