@@ -96,7 +96,7 @@ def versions(key: str, home: Home | None = None) -> Styler:
         )
         before = made
     columns = ["version", "current", "made", "in", "since the one before"]
-    return _to_read(pd.DataFrame(rows, columns=columns).set_index("version"))
+    return to_read(pd.DataFrame(rows, columns=columns).set_index("version"))
 
 
 def origin(tree: xr.DataTree) -> Styler:
@@ -118,7 +118,7 @@ def origin(tree: xr.DataTree) -> Styler:
     }
     rows |= {f"note {i + 1}": note for i, note in enumerate(made["notes"])}
     table = pd.DataFrame({"": rows})
-    return _to_read(table).hide(axis="columns")
+    return to_read(table).hide(axis="columns")
 
 
 def artifacts(scene: str, home: Home | None = None) -> Styler:
@@ -151,7 +151,7 @@ def artifacts(scene: str, home: Home | None = None) -> Styler:
     table = pd.DataFrame(rows).set_index("artifact")
     if not table["why it is not fresh"].any():
         table = table.drop(columns="why it is not fresh")
-    return _to_read(table)
+    return to_read(table)
 
 
 def scores(evaluation: xr.DataTree) -> pd.DataFrame:
@@ -167,7 +167,7 @@ def scores(evaluation: xr.DataTree) -> pd.DataFrame:
     return table.rename_axis(index=None, columns=None)
 
 
-def _to_read(table: pd.DataFrame) -> Styler:
+def to_read(table: pd.DataFrame) -> Styler:
     """A table of words: nothing is cut off, as pandas does with long texts."""
     look = {"text-align": "left", "vertical-align": "top", "white-space": "nowrap"}
     words = {"white-space": "pre-line", "max-width": "46em", "min-width": "16em"}

@@ -40,7 +40,7 @@ class BrowserWidget(anywidget.AnyWidget):
     bundle = traitlets.Instance(Bundle).tag(sync=True, **widget_serialization)
     bundle_digest = traitlets.Unicode().tag(sync=True)
     alt = traitlets.Unicode("", help="what is shown, in words").tag(sync=True)
-    links = traitlets.List(help="see notebooks.widgets.links").tag(sync=True)
+    links = traitlets.List(traitlets.Dict(), help="see notebooks.widgets.links").tag(sync=True)
 
     _made_in: ClassVar[dict[str, tuple[str, list[BrowserWidget]]]] = {}
 

@@ -6,10 +6,10 @@ number of one is which of the other. The widget that a link begins at keeps it i
 ``links``, and the browser follows it there, so that it holds without a kernel and in a saved page
 of both (:func:`notebooks.widgets.export.save_page`). Python follows it for what Python sets.
 
-An entry of ``links`` is a dict: ``widget`` (``IPY_MODEL_`` and the id of the other's model), ``own``
-and ``other`` (names of the two traits), and ``to``: by number of the own trait that of the other,
--1 where there is none. In the other direction the first that fits is taken, unless the present one
-fits already.
+An entry of ``links`` is a dict: ``widget`` (``IPY_MODEL_`` and the id of the other's model),
+``own`` and ``other`` (names of the two traits), and ``to``: by number of the own trait that of the
+other, -1 where there is none. In the other direction the first that fits is taken, unless the
+present one fits already.
 """
 
 from __future__ import annotations

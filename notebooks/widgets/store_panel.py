@@ -38,7 +38,8 @@ def store_panel(scene: str = "", *, home: Home | None = None, height: int = 460)
     Raises:
         InputError: There is no such scene, or its file cannot be read.
     """
-    return StorePanel(scene.strip("/"), home or Home.find(), height)
+    scene, home = scene.strip("/"), home or Home.find()
+    return StorePanel(scene, home, store_report.report(home, scene), height)
 
 
 class StorePanel(BrowserWidget):
@@ -55,7 +56,9 @@ class StorePanel(BrowserWidget):
 
     scenes = traitlets.List(traitlets.Unicode()).tag(sync=True)
     broken = traitlets.Dict(help="by scene: why it cannot be read").tag(sync=True)
-    artifacts = traitlets.List(help="state, reasons and versions of each").tag(sync=True)
+    artifacts = traitlets.List(traitlets.Dict(), help="state, reasons and versions of each").tag(
+        sync=True
+    )
     looked = traitlets.Unicode(help="when, ISO 8601").tag(sync=True)
     running = traitlets.Dict(help="the refresh that runs, or the last one").tag(sync=True)
     artifact = traitlets.Unicode(help="the chosen one, scene/topic/name").tag(sync=True)
@@ -63,10 +66,9 @@ class StorePanel(BrowserWidget):
     height = traitlets.Int(460).tag(sync=True)
     stored_details = traitlets.Dict(help="by artifact@version, in a page of its own").tag(sync=True)
 
-    def __init__(self, scene: str, home: Home, height: int) -> None:
-        """Look at the store once; see :func:`store_panel`."""
+    def __init__(self, scene: str, home: Home, found: store_report.Report, height: int) -> None:
+        """Show what was found in the store; see :func:`store_panel`."""
         self._scene, self._home = scene, home
-        found = store_report.report(home, scene)
         self._job: JobState | None = None
         self._ended = threading.Event()
         self._wake = threading.Event()

@@ -1,4 +1,4 @@
-"""What the panel of the store shows, as plain data: states, versions, what made them, differences."""
+"""What the panel of the store shows, as plain data: states, versions, origins, differences."""
 
 from __future__ import annotations
 

@@ -69,7 +69,12 @@ def table(
 
 
 def score_table(
-    evaluation: Any, *, pictures: bool = True, height: int = 380, y: str = ""
+    evaluation: Any,
+    *,
+    pictures: bool = True,
+    height: int = 380,
+    y: str = "",
+    by: str = "version",
 ) -> ScoreTable:
     """The metrics of an evaluation: a row for each held-out view, with its render.
 
@@ -79,30 +84,34 @@ def score_table(
         pictures: Whether rows have the render of their view.
         height: CSS pixels of the table.
         y: The metric of the curve; empty for the first.
+        by: What several evaluations are: the header of the column with their names.
 
     Raises:
         InputError: It is no evaluation.
         ArtifactNotFoundError: There is no such artifact.
     """
+    from assets.bridge.trees import group
+
     several = evaluation if isinstance(evaluation, Mapping) and not _is_tree(evaluation) else None
     trees = {n: _opened(t) for n, t in (several or {"": evaluation}).items()}
     rows: list[dict[str, Any]] = []
     places: list[tuple[str, int]] = []
     for name, tree in trees.items():
-        names = [str(n) for n in tree["renders"]["names"].values]
+        names = [str(n) for n in group(tree, "renders")["names"].values]
         for row in _view_rows(tree):
-            rows.append({**({"of": name} if several else {}), **row})
+            rows.append({**({by: name} if several else {}), **row})
             places.append((name, names.index(row["view"]) if row["view"] in names else -1))
 
     def render(row: int) -> np.ndarray:
         name, at = places[row]
-        renders = trees[name]["renders"]
+        renders = group(trees[name], "renders")
         height, width = int(renders["heights"][at]), int(renders["widths"][at])
         return np.asarray(renders["colors"][at, :height, :width].values)
 
     shown = render if pictures and all(at >= 0 for _, at in places) else None
-    group = "of" if several else ""
-    return table(rows, pictures=shown, group=group, y=y, height=height, title="scores")
+    return table(
+        rows, pictures=shown, group=by if several else "", y=y, height=height, title="scores"
+    )
 
 
 class ScoreTable(BrowserWidget):
@@ -118,14 +127,18 @@ class ScoreTable(BrowserWidget):
 
     kind: ClassVar[str] = "table"
 
-    columns = traitlets.List(help="name, number or not, format of each").tag(sync=True)
+    columns = traitlets.List(traitlets.Dict(), help="name, number or not, format of each").tag(
+        sync=True
+    )
     data = traitlets.Bytes(help="float64 of all columns of numbers").tag(sync=True)
     texts = traitlets.Dict(help="by column of text: its values").tag(sync=True)
     count = traitlets.Int(help="number of rows").tag(sync=True)
     row_views = traitlets.List(traitlets.Int(), help="number of the view by row").tag(sync=True)
     has_pictures = traitlets.Bool(False).tag(sync=True)
     thumbnails = traitlets.Dict(help="JPEG by row, in a page without a kernel").tag(sync=True)
-    sort = traitlets.List(help="a column, and up or down; empty: as given").tag(sync=True)
+    sort = traitlets.List(
+        traitlets.Unicode(), help="a column, and up or down; empty: as given"
+    ).tag(sync=True)
     filter = traitlets.Unicode("", help="what the rows shown fulfil").tag(sync=True)
     curve = traitlets.Dict(help="columns y, x and group of the curve").tag(sync=True)
     height = traitlets.Int(380).tag(sync=True)
@@ -145,7 +158,9 @@ class ScoreTable(BrowserWidget):
     ) -> None:
         """Pack what is to be sent; see :func:`table`."""
         self._columns = list(columns)
-        self._picture = pictures if pictures is None or callable(pictures) else pictures.__getitem__
+        self._picture_of = (
+            pictures if pictures is None or callable(pictures) else pictures.__getitem__
+        )
         count = len(columns[0].values)
         if hasattr(pictures, "__len__") and len(pictures) != count:
             raise InputError(f"table: expected {count} pictures, found {len(pictures)}")
@@ -213,13 +228,13 @@ class ScoreTable(BrowserWidget):
 
     def receive(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         """Send the thumbnails of rows that came into sight."""
-        if content.get("type") == "thumbnails" and self._picture is not None:
+        if content.get("type") == "thumbnails" and self._picture_of is not None:
             rows = [int(i) for i in content["rows"] if 0 <= int(i) < self.count]
             self.send({"answers": content["id"], "rows": rows}, [self._thumbnail(i) for i in rows])
 
     def complete(self) -> None:
         """Put thumbnails into the page, as many as fit."""
-        if self._picture is None:
+        if self._picture_of is None:
             return
         found, size = {}, 0
         for row in range(self.count):
@@ -234,8 +249,8 @@ class ScoreTable(BrowserWidget):
         self.thumbnails = {}
 
     def _thumbnail(self, row: int) -> bytes:
-        assert self._picture is not None
-        image = Image.fromarray(as_pixels(self._picture(row)))
+        assert self._picture_of is not None
+        image = Image.fromarray(as_pixels(self._picture_of(row)))
         image.thumbnail((_THUMBNAIL, _THUMBNAIL))
         with io.BytesIO() as file:
             image.save(file, "JPEG", quality=80)
@@ -297,7 +312,7 @@ def _opened(evaluation: Any) -> xr.DataTree:
     if not _is_tree(tree) or not {"metrics", "renders"} <= set(tree.children):
         found = sorted(tree.children) if _is_tree(tree) else type(tree).__name__
         raise InputError(
-            "score_table: expected an evaluation such as open_artifact('demo/evaluation/held_out'), "
+            "score_table: expected an evaluation, as open_artifact('demo/evaluation/held_out') is, "
             f"found {found}"
         )
     return tree

@@ -303,6 +303,27 @@ def test_two_refreshes_at_once_do_the_work_once(
     assert any("demo/splats/trained is being made by process" in err for _, err in told)
 
 
+def test_lines_of_json_tell_plan_progress_and_outcome(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    demo_scene(home, tiny.replace("iterations = 40", "iterations = 60"))
+    with start(home, "refresh", "demo/splats/trained", "--progress-json") as process:
+        out, err = process.communicate(timeout=240)
+    assert process.returncode == 0, err
+    told = [json.loads(line) for line in out.splitlines()]
+    assert [s["artifact"] for s in told[0]["plan"]["steps"]] == ["demo/splats/trained"]
+    bars = [e for e in told if "done" in e]
+    assert {e["key"] for e in bars} == {"demo/splats/trained"}
+    assert (bars[-1]["done"], bars[-1]["total"]) == (60, 60)
+    assert any("demo/splats/trained" in e["say"] for e in told if e.get("style") == "good")
+    assert told[-1]["outcome"]["ran"] == ["demo/splats/trained"]
+    with start(home, "refresh", "demo/splats/trained", "--progress-json") as process:
+        out, _ = process.communicate(timeout=240)
+    first, last = (json.loads(line) for line in out.splitlines())
+    assert first["plan"]["steps"] == []
+    assert last["outcome"]["ran"] == []
+
+
 def test_ctrl_c_stops_cleanly_and_the_same_command_goes_on(
     home: Home, demo_scene: Callable[..., Any], tiny: str
 ) -> None:

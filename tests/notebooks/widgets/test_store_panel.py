@@ -303,3 +303,27 @@ def test_refresh_by_its_button(browser: Browser, tmp_path_factory: pytest.TempPa
         page.locator("details").first.wait_for(timeout=30_000)  # what made v1, asked of the kernel
         assert "800" in page.locator("details").first.inner_text().split()
         assert Store(home.store).artifact(POINTS).resolve().tag == "v1"
+
+        # A long one goes on when the kernel is restarted, and can be stopped by the next panel.
+        settings(home, "iterations = 60", "iterations = 100000")
+        page.locator(f"[data-key='{TRAINED}']").click()
+        page.locator(".sw-details").get_by_role("button", name="refresh").click()
+        page.get_by_role("button", name="outside the kernel").click()
+        page.locator(".sw-progress", has_text="splats/trained").wait_for(timeout=90_000)
+        page.evaluate(
+            "window.jupyterapp.shell.currentWidget.sessionContext.session.kernel.restart()"
+        )
+        page.wait_for_timeout(2000)
+        page.get_by_role("button", name="look at the store now").click()
+        page.get_by_text("the kernel of this panel has gone").wait_for()
+        running = background.running(home)
+        assert running is not None
+        browser.wait_idle()
+        browser.run_all()
+        page.locator(".sw-progress", has_text="splats/trained").wait_for(timeout=60_000)
+        assert "in work" in page.locator(f"[data-key='{TRAINED}']").inner_text()
+        page.get_by_role("button", name="stop the refresh").click()
+        page.locator(".sw-job[data-state=stopped]").wait_for(timeout=60_000)
+        assert "what was finished is kept" in page.locator(".sw-job").inner_text()
+        assert background.running(home) is None
+        assert Store(home.store).artifact(TRAINED).current() is None

@@ -152,7 +152,7 @@ function difference(d, url) {
   if (d.counts.length) parts.push(rows(["count", d.old, d.new], d.counts.map((c) => [c.name, c.old ?? 0, c.new ?? 0])));
   if (d.variables.length) {
     parts.push(rows(["variable", `mean ${d.old}`, `mean ${d.new}`, "values that differ", "at most by"],
-      d.variables.map((v) => [v.name, number(v.old), number(v.new), v.differing === null ? v.kind : `${v.differing.toLocaleString("en")} of ${v.of.toLocaleString("en")}`, v.largest === null ? "" : number(v.largest)])));
+      d.variables.map((v) => [v.name, number(v.old), number(v.new), v.differing === null ? (v.kind === "changed" ? "another shape" : v.kind) : `${v.differing.toLocaleString("en")} of ${v.of.toLocaleString("en")}`, v.largest === null ? "" : number(v.largest)])));
   }
   parts.push(...d.remarks.map((text) => h("p", { class: "sw-faint", text })));
   if (url) parts.push(h("img", { src: url, alt: `pictures of ${d.old} and ${d.new} that differ most` }));

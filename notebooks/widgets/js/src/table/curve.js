@@ -84,8 +84,10 @@ export class Curve {
     this.legend.replaceChildren(...(shown ? items : []));
   }
 
+  /** Draw all of it: the size, the rows or the theme have changed. */
   draw() {
-    const { canvas, stage } = this;
+    const { stage } = this;
+    const canvas = (this.base ??= h("canvas")); // all but what is selected
     const [width, height] = [stage.clientWidth, stage.clientHeight];
     if (!width || !height) return;
     const dense = window.devicePixelRatio || 1;
@@ -93,6 +95,7 @@ export class Curve {
     canvas.height = Math.round(height * dense);
     const pen = canvas.getContext("2d");
     pen.scale(dense, dense);
+    this.size = [width, height, dense];
     const look = getComputedStyle(stage);
     this.ink = look.getPropertyValue("--sw-faint");
     this.line = look.getPropertyValue("--sw-line");
@@ -102,12 +105,25 @@ export class Curve {
       pen.fillStyle = this.ink;
       pen.textAlign = "center";
       pen.fillText("nothing to draw", width / 2, height / 2);
+      this.show();
       return;
     }
     this.#scales(width, height);
     this.#axes(pen, width, height);
     this.#lines(pen);
-    this.#mark(pen, width, height);
+    this.show();
+  }
+
+  /** Draw what is selected over the rest. */
+  show() {
+    if (!this.size) return;
+    const [width, height, dense] = this.size;
+    this.canvas.width = this.base.width;
+    this.canvas.height = this.base.height;
+    const pen = this.canvas.getContext("2d");
+    pen.drawImage(this.base, 0, 0);
+    pen.scale(dense, dense);
+    if (this.points?.length) this.#mark(pen, width, height);
   }
 
   #scales(width, height) {
@@ -160,7 +176,15 @@ export class Curve {
       pen.lineWidth = many ? 1 : 1.5;
       pen.lineJoin = "round";
       pen.beginPath();
-      mine.forEach((p, i) => (i ? pen.lineTo(this.px(p.x), this.py(p.y)) : pen.moveTo(this.px(p.x), this.py(p.y))));
+      let last = ""; // points on one and the same pixel are drawn once
+      for (const p of mine) {
+        const [x, y] = [this.px(p.x), this.py(p.y)];
+        const here = `${Math.round(x * 2)},${Math.round(y * 2)}`;
+        if (here === last) continue;
+        if (last) pen.lineTo(x, y);
+        else pen.moveTo(x, y);
+        last = here;
+      }
       pen.stroke();
       if (many) return;
       for (const p of mine) {
@@ -227,13 +251,13 @@ export class Curve {
         top: `${Math.max(this.py(p.y) - 28, 2)}px`,
       });
     }
-    this.draw();
+    this.show();
   }
 
   #leave() {
     this.hovered = -1;
     this.tip.hidden = true;
-    this.draw();
+    this.show();
   }
 
   #click(event) {

@@ -2,6 +2,7 @@
 import { button, h } from "../dom.js";
 import { copy } from "../clipboard.js";
 import { pictureOf } from "../painting.js";
+import { onTheme } from "../theme.js";
 import { Curve } from "./curve.js";
 import { Grid } from "./grid.js";
 import { TableModel } from "./model.js";
@@ -65,7 +66,7 @@ export function showTable(panel) {
     if ((panel.get("selected")?.index ?? -1) !== index) table.select(index); // set by a link
     grid.reveal();
     grid.mark();
-    curve?.draw();
+    curve?.show();
     still();
   });
   panel.listen("change:view", () => {
@@ -73,10 +74,7 @@ export function showTable(panel) {
     const view = panel.get("view");
     if (views[panel.get("index")] !== view && views.includes(view)) table.select(views.indexOf(view));
   });
-  const dark = window.matchMedia("(prefers-color-scheme: dark)");
-  const repaint = () => curve?.draw();
-  dark.addEventListener("change", repaint);
-  panel.onClose(() => dark.removeEventListener("change", repaint));
+  onTheme(panel, () => curve?.draw());
   panel.onClose(() => clearTimeout(timer));
   changed();
   requestAnimationFrame(() => grid.reveal());
