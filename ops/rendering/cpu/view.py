@@ -254,14 +254,15 @@ def rasterise(view: View, background: Tensor | None, *, median_depth: bool = Fal
     planes = torch.empty(n_extras, height, width)
     transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
     median = torch.empty((height, width) if median_depth else (0, 0))
+    plain = n_extras == 0 and not median_depth
     ends = np.empty(len(view.offsets) - 1, np.int64)
     parts = threads()
     run(
         *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
         *(np.zeros(1, np.int64), width, height),
         *(view.offsets, view.entries, view.masks),
-        *(view.footprints, view.extras, _background(background)),
+        *(view.footprints, None if plain else view.extras, _background(background)),
         *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
-        *(median.numpy(), ends),
+        *(None if plain else median.numpy(), ends),
     )
     return Drawn(image, planes, transmittance, alphas, median, ends)
