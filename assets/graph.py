@@ -65,6 +65,12 @@ def _studies() -> dict[str, ModuleType]:
     return {"mipmap": mipmap}
 
 
+def study_settings(study: str) -> type:
+    """The settings common to a study, in the section of its name."""
+    found: type = _studies()[study].SETTINGS
+    return found
+
+
 def scenes_of(home: Home) -> dict[str, Scene | InputError]:
     """Every scene in a home by name; one whose file or studies cannot be read is its error."""
     found = all_scenes(home, known_sections())

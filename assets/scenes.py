@@ -7,7 +7,7 @@ import os
 import re
 import tempfile
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -23,10 +23,15 @@ DEMO_TABLES: dict[str, dict[str, Any]] = {  # within minutes on a laptop
     "train": {"preset": "preview", "iterations": 2_000},
     "mipmap": {"preset": "preview"},
     "mipmap_base": {"preset": "preview", "iterations": 2_000},
-    "mipmap_prior": {"preset": "preview"},
-    "mipmap_pseudo": {"preset": "preview"},
-    "mipmap_adapt": {"preset": "preview"},
 }
+STUDY_PRESETS: dict[str, dict[str, dict[str, str]]] = {
+    "mipmap": {
+        "mipmap_base": {"paper": "full"},
+        **{s: {} for s in ("mipmap_prior", "mipmap_pseudo", "mipmap_adapt")},
+    }
+}
+"""A preset of a section is that of other sections too, or that which stands here, unless they name
+one themselves."""
 STUDIES: tuple[str, ...] = (
     "mipmap",
 )  # topics that a scene may have besides its core; the demo has all
@@ -141,7 +146,19 @@ def load_scene(
     if source.kind == "demo":
         tables |= {k: {**v, **tables.get(k, {})} for k, v in DEMO_TABLES.items()}
         studies = STUDIES if studies is None else studies
-    return Scene(check_name(file.stem), source, tables, file, studies or ())
+    return Scene(check_name(file.stem), source, _with_presets(tables), file, studies or ())
+
+
+def _with_presets(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:
+    """The tables with the presets that other sections give them, see ``STUDY_PRESETS``."""
+    found = dict(tables)
+    for section, others in STUDY_PRESETS.items():
+        chosen = tables.get(section, {}).get("preset")
+        if not isinstance(chosen, str):
+            continue
+        for other, names in others.items():
+            found[other] = {"preset": names.get(chosen, chosen), **tables.get(other, {})}
+    return found
 
 
 def _studies(found: Any, file: Path, known: tuple[str, ...]) -> tuple[str, ...] | None:
@@ -163,7 +180,7 @@ def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | 
 
     The built-in scene is always there; a file ``demo.toml`` only changes its settings.
     """
-    demo = Scene(DEMO, Source(kind="demo"), DEMO_TABLES, studies=STUDIES)
+    demo = Scene(DEMO, Source(kind="demo"), _with_presets(DEMO_TABLES), studies=STUDIES)
     found: dict[str, Scene | InputError] = {DEMO: demo}
     for file in sorted(home.scenes.glob("*.toml")):
         try:
@@ -174,7 +191,12 @@ def all_scenes(home: Home, known_sections: frozenset[str]) -> dict[str, Scene | 
 
 
 def write_scene(
-    home: Home, name: str, source: Source, tables: Mapping[str, Mapping[str, Any]], note: str
+    home: Home,
+    name: str,
+    source: Source,
+    tables: Mapping[str, Mapping[str, Any]],
+    note: str,
+    studies: Sequence[str] = (),
 ) -> Path:
     """Write a new scene's file, in one step.
 
@@ -187,6 +209,8 @@ def write_scene(
     document = tomlkit.document()
     for line in note.splitlines():
         document.add(tomlkit.comment(line))
+    if studies:
+        document.add("studies", list(studies))
     entries = {k: v for k, v in vars(source).items() if v}
     for section, table in {"source": entries, **tables}.items():
         body = tomlkit.table()

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from notebooks.compare import Comparison, compare
 from notebooks.pixels import png
 from notebooks.style import Picture
+from notebooks.widgets.compare import Comparison, compare
 from ops.errors import InputError
 from storage.home import Home
 from storage.store import Store
@@ -96,7 +96,7 @@ def scale_strip(
 def compare_scale(
     evaluation: xr.DataTree, scale: str, a: str = "base", b: str = "adapted"
 ) -> Comparison:
-    """Two methods at a scale with a slider between them.
+    """Two methods at a scale; all other pictures of it can be chosen in their place.
 
     Raises:
         InputError: The study has no such scale, or no picture of such a method.
@@ -109,7 +109,8 @@ def compare_scale(
     for name in (a, b):
         if name not in methods:
             raise InputError(f"{scale}: no picture {name!r}; there are {', '.join(methods)}")
-    return compare([methods[a]], [methods[b]], labels=(a, b))
+    first = {name: methods.pop(name) for name in (a, b)}
+    return compare({**first, **methods})
 
 
 def costs(scene: str, home: Home | None = None) -> Styler:

@@ -132,9 +132,8 @@ def prior_tree(arrays: Mapping[str, np.ndarray], label: str, quality: PriorQuali
         "dtypes": ("array", np.array([str(a.dtype) for a in arrays.values()], np.str_)),
     }
     attrs: dict[str, Any] = {"label": label, "photos": quality.photos}
-    attrs["psnr_bicubic"] = quality.bicubic
-    if np.isfinite(quality.prior):
-        attrs["psnr_prior"] = quality.prior
+    measured = {"psnr_bicubic": quality.bicubic, "psnr_prior": quality.prior}
+    attrs |= {name: value for name, value in measured.items() if np.isfinite(value)}
     return xr.DataTree(xr.Dataset(columns, attrs=attrs))
 
 

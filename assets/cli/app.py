@@ -81,6 +81,10 @@ def add(
     preset: Annotated[
         str, typer.Option(help="How long to train: preview, standard (7k) or full (30k).")
     ] = "preview",
+    study: Annotated[
+        list[str] | None,
+        typer.Option(help="A study that the scene has, or study=preset: mipmap, mipmap=paper."),
+    ] = None,
 ) -> None:
     """Add your photos as a scene.
 
@@ -88,7 +92,7 @@ def add(
     LLFF poses_bounds.npy and plain photos (cameras are then found with COLMAP). Your folder is
     only read; the scene is one small TOML file that you may edit.
     """
-    lazily("scenes", "add")(folder, name, layout, max_size, downscale, masks, preset)
+    lazily("scenes", "add")(folder, name, layout, max_size, downscale, masks, preset, study or [])
 
 
 @app.command()

@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from assets.cli.output import emit, out, program
-from assets.graph import known_sections, scenes_of
+from assets.graph import known_sections, scenes_of, study_settings
 from assets.instance import prepare
 from assets.scenes import (
+    STUDIES,
     Source,
     check_name,
     load_scene,
@@ -29,7 +30,14 @@ studies: studies = ["mipmap"]"""
 
 
 def add(
-    folder: Path, name: str, layout: str, max_size: int, downscale: int, masks: str, preset: str
+    folder: Path,
+    name: str,
+    layout: str,
+    max_size: int,
+    downscale: int,
+    masks: str,
+    preset: str,
+    studies: list[str],
 ) -> None:
     """Check a folder and write its scene's file; see the help text of the command."""
     from ops.capture.readers.detect import read_dataset
@@ -40,12 +48,19 @@ def add(
     tables: dict[str, dict[str, Any]] = {"capture": {**size}, "train": {"preset": preset}}
     if masks != "exclude":
         tables["capture"]["masks"] = masks
+    for study, _, chosen in (s.partition("=") for s in studies):
+        if study not in STUDIES:
+            known = ", ".join(STUDIES)
+            raise InputError(f"--study: no study is called {study!r}; there are: {known}")
+        tables |= {study: {"preset": chosen}} if chosen else {}
+        resolve(study_settings(study), tables.get(study, {}), Section(study))
     resolve(CaptureSettings, tables["capture"], Section("capture"))
     resolve(TrainSettings, tables["train"], Section("train"))
     found = read_dataset(folder, layout or None)
     prepare(home)
     source = Source(kind="dataset", path=str(folder.resolve()), layout=found.layout)
-    file = write_scene(home, name, source, tables, _NOTE)
+    wanted = tuple(dict.fromkeys(s.partition("=")[0] for s in studies))
+    file = write_scene(home, name, source, tables, _NOTE, wanted)
     load_scene(file, known_sections())
     out.print(f"[bold]{name}[/]: {len(found.frames)} photos, layout {found.layout}")
     if found.missing:
@@ -59,7 +74,8 @@ def add(
     for note in found.notes:
         out.print(f"[dim]{note}[/]", highlight=False)
     out.print(f"settings: {file}", highlight=False, soft_wrap=True)
-    out.print(f"next:     {program()} materialize {name}", highlight=False)
+    also = "".join(f" {name}/{study}" for study in wanted)
+    out.print(f"next:     {program()} materialize {name}{also}", highlight=False)
 
 
 def scenes(as_json: bool) -> None:

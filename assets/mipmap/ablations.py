@@ -101,13 +101,12 @@ def _row(
 ) -> tuple[list[dict[str, Any]], str]:
     """The rows of one variation at a scale, and how its pseudo ground truth was made."""
     from assets.bridge.mipmap import prior_arrays_from
-    from assets.bridge.splats import splats_from
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import base_of, views_at_base
+    from assets.mipmap.bases import base_from, base_of
     from assets.mipmap.evaluation import truth_of
     from ops.mipmap.prior.dispatch import prior_from
     from ops.mipmap.scales import parse_scale
-    from ops.mipmap.study import Base, run_scale
+    from ops.mipmap.study import run_scale
 
     scale = parse_scale(name)
     direction, base = base_of(scale, given)
@@ -116,7 +115,7 @@ def _row(
         arrays = prior_arrays_from(given["mipmap/prior"])
         prior = prior_from(work.also["mipmap_prior"], arrays, device=work.device)
     result, scores = run_scale(
-        Base(splats=splats_from(base), views=views_at_base(work, views, direction), iterations=1),
+        base_from(work, views, base, direction),
         scale,
         truth_of(work, views, name, given),
         variation.protocol,

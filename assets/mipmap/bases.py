@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ops.capture.model import Views
+    from ops.mipmap.study import Base
 
 SIZES = {"zoom_out": "shrink_base_by", "zoom_in": "enlarge_base_by"}
 FIELDS = tuple(SIZES.values())
@@ -29,8 +30,33 @@ def views_at_base(work: Work, views: xr.DataTree, direction: str = "") -> Views:
     from assets.bridge.views import StoredViews
     from ops.mipmap.protocol import base_views
 
-    divisor = getattr(work.also["mipmap"], SIZES[direction or work.variant])
-    return base_views(StoredViews(views), divisor)
+    return base_views(StoredViews(views), divisor_of(work, direction or work.variant))
+
+
+def divisor_of(work: Work, direction: str) -> int:
+    """How many times smaller than the capture the photos of a direction's base are."""
+    return int(getattr(work.also["mipmap"], SIZES[direction]))
+
+
+def base_from(work: Work, views: xr.DataTree, splats: xr.DataTree, direction: str) -> Base:
+    """The base of a direction as operations want it."""
+    from assets.bridge.splats import splats_from
+    from assets.bridge.views import StoredViews
+    from ops.mipmap.study import Base
+
+    return Base(
+        splats=splats_from(splats),
+        capture=StoredViews(views),
+        divisor=divisor_of(work, direction),
+        iterations=iterations_of(splats),
+    )
+
+
+def iterations_of(trained: xr.DataTree) -> int:
+    """Steps that splats were trained for."""
+    from assets.bridge.trees import group
+
+    return int(group(trained, "history")["iteration"].values.max())
 
 
 def direction_of(scale: Fraction) -> str:
@@ -92,25 +118,21 @@ def base_renders(
     never looked at.
     """
     from assets.bridge.mipmap import pictures_tree
-    from assets.bridge.splats import splats_from
     from assets.mipmap.background import background_of
     from ops.mipmap.protocol import view_roles
-    from ops.mipmap.study import Base, pictures_at_base, source_of
+    from ops.mipmap.study import pictures_at_base, source_of
 
-    protocol, at_base = work.also["mipmap"], views_at_base(work, views)
+    protocol, base = work.also["mipmap"], base_from(work, views, splats, work.variant)
+    at_base = base.views
     roles = view_roles(at_base.splits, protocol)
     pictures = pictures_at_base(
-        Base(splats=splats_from(splats), views=at_base, iterations=0),
+        base,
         roles,
         protocol,
         background=background_of(views),
         device=work.device,
         progress=work.progress,
     )
-    if any(p.is_floating_point() for p in pictures):
-        from ops.mipmap.resample import to_float
-
-        pictures = tuple(to_float(p) for p in pictures)
     cameras = at_base.cameras[list(roles.pictures)]
     splits = [at_base.splits[i] for i in roles.pictures]
     return pictures_tree(
@@ -121,7 +143,7 @@ def base_renders(
 @stage(
     topic="mipmap",
     schema=TRAINING,
-    also_reads=(Reads(ProtocolSettings, "mipmap", FIELDS),),
+    also_reads=(Reads(ProtocolSettings, "mipmap", (*FIELDS, "tune_iterations")),),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=training_preview,
@@ -139,6 +161,7 @@ def mip_tuned(work: Work, settings: None, views: xr.DataTree, splats: xr.DataTre
     result = tune(
         splats_from(splats),
         views_at_base(work, views),
+        iterations=work.also["mipmap"].tune_iterations,
         background=background_of(views),
         checkpoint_path=work.checkpoint,
         progress=work.progress,

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from ops.capture.model import Views
+    from ops.mipmap.baselines import Candidate
     from ops.mipmap.evaluate import ScaleEvaluation
 
 _PROTOCOL = ("shrink_base_by", "enlarge_base_by", "views", "extra_every")
@@ -75,9 +76,8 @@ def _scale(
 ) -> ScaleEvaluation:
     from assets.bridge.mipmap import pseudo_from
     from assets.bridge.splats import splats_from
-    from assets.bridge.trees import group
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import base_of, views_at_base
+    from assets.mipmap.bases import base_of, iterations_of, views_at_base
     from ops.mipmap.baselines import (
         adapted_splats_candidate,
         closed_form_candidates,
@@ -95,6 +95,7 @@ def _scale(
     candidates = [
         *closed_form_candidates(splats_from(base), cameras, found.scale),
         mip_tuned_splats_candidate(splats_from(tuned), cameras),
+        *_references(name, direction, given),
         adapted_splats_candidate(splats_from(adapted), int(adapted.attrs["iterations"])),
     ]
     return evaluate_scale(
@@ -102,12 +103,26 @@ def _scale(
         found,
         roles,
         truth_of(work, views, name, given),
-        base_iterations=int(group(base, "history")["iteration"].values.max()),
+        base_iterations=iterations_of(base),
         settings=settings,
         background=background_of(views),
         device=work.device,
         progress=work.progress,
     )
+
+
+def _references(name: str, direction: str, given: Mapping[str, xr.DataTree]) -> list[Candidate]:
+    """What was trained to compare with at a scale, where that was asked for."""
+    from assets.bridge.splats import splats_from
+    from assets.mipmap.bases import iterations_of
+    from ops.mipmap.baselines import antialiased_base_candidate, retrained_candidate
+
+    found = []
+    if (tree := given.get(f"mipmap/{direction}/antialiased_base")) is not None:
+        found.append(antialiased_base_candidate(splats_from(tree)))
+    if (tree := given.get(f"mipmap/{name}/retrained")) is not None:
+        found.append(retrained_candidate(splats_from(tree), iterations_of(tree)))
+    return found
 
 
 def truth_of(
@@ -116,8 +131,9 @@ def truth_of(
     """What renders of a scale are compared with; None beyond what the photos show."""
     from assets.bridge.mipmap import PictureViews
     from assets.bridge.views import StoredViews
-    from ops.mipmap.protocol import base_divisor, true_views
+    from ops.mipmap.protocol import true_views
     from ops.mipmap.scales import parse_scale
+    from ops.mipmap.settings import base_divisor
 
     stored, scale = StoredViews(views), parse_scale(name)
     divisor = base_divisor(scale, work.also["mipmap"])

@@ -36,10 +36,12 @@ def prior_preview(tree: xr.DataTree, scene: str) -> Preview:
     numbers: dict[str, float | int | str] = {
         "prior": tree.attrs["label"],
         "held-out photos": tree.attrs["photos"],
-        "bicubic, dB": tree.attrs["psnr_bicubic"],
     }
-    if (found := tree.attrs.get("psnr_prior")) is not None:
-        numbers |= {"prior, dB": found, "gain, dB": found - tree.attrs["psnr_bicubic"]}
+    plain, better = tree.attrs.get("psnr_bicubic"), tree.attrs.get("psnr_prior")
+    if plain is not None:
+        numbers["bicubic, dB"] = plain
+    if plain is not None and better is not None:
+        numbers |= {"prior, dB": better, "gain, dB": better - plain}
     return Preview(numbers=numbers)
 
 
@@ -68,6 +70,7 @@ def adapted_preview(tree: xr.DataTree, scene: str) -> Preview:
         "Gaussians": int(tree["splats"].sizes["gaussian"]),
         "Gaussians of the base": tree.attrs["gaussians_before"],
         "iterations": tree.attrs["iterations"],
+        "of a training of 30,000, %": tree.attrs["iterations"] / 300,
         "pseudo ground truth": tree.attrs["label"],
     }
     return Preview({title: picture}, numbers, {"opacities": rows})
@@ -134,7 +137,7 @@ def mean_gains(rows: list[dict[str, Any]]) -> dict[str, float]:
     gains = {}
     for side in ("zoom-out", "zoom-in"):
         scales = [s for s, f in factors.items() if (f < 1 if side == "zoom-out" else f > 1)]
-        for method in ("base", "antialiased", "mip", "mip_tuned"):
+        for method in ("base", "antialiased", "mip", "mip_tuned", "antialiased_base", "retrained"):
             pairs = [(table.get(("adapted", s)), table.get((method, s))) for s in scales]
             known = [a - b for a, b in pairs if a is not None and b is not None]
             if known:

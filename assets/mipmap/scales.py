@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assets.mipmap.bases import FIELDS, direction_of, views_at_base
+from assets.mipmap.bases import FIELDS, base_from, direction_of, divisor_of, views_at_base
 from assets.mipmap.looks import adapted_preview, fewer_when_smaller, pictures_preview, prior_preview
 from assets.splats.looks import finite
 from assets.stage import Reads, Work, stage
@@ -30,7 +30,7 @@ def prior(work: Work, settings: PriorSettings, views: xr.DataTree) -> xr.DataTre
     """Where detail above the base scale comes from, measured on the held-out photos.
 
     By default a small network trained on the scene's own photos, shrunk and back; it says what it
-    is wherever its numbers stand.
+    is wherever its numbers stand. Interrupted training goes on from its last checkpoint.
     """
     from assets.bridge.mipmap import prior_tree
     from assets.mipmap.background import background_of
@@ -44,6 +44,7 @@ def prior(work: Work, settings: PriorSettings, views: xr.DataTree) -> xr.DataTre
         settings,
         background=behind,
         device=work.device,
+        checkpoint_path=work.checkpoint,
         progress=work.progress,
     )
     held_out = indices_of(at_base.splits, "test")
@@ -60,32 +61,41 @@ def prior(work: Work, settings: PriorSettings, views: xr.DataTree) -> xr.DataTre
     section="mipmap_pseudo",
     also_reads=(
         Reads(PriorSettings, "mipmap_prior", ("kind", "repository", "revision", "files", "sha256")),
+        Reads(ProtocolSettings, "mipmap", FIELDS),
     ),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=pictures_preview,
 )
 def pseudo(
-    work: Work, settings: PseudoSettings, renders: xr.DataTree, *prior: xr.DataTree
+    work: Work,
+    settings: PseudoSettings,
+    views: xr.DataTree,
+    renders: xr.DataTree,
+    *prior: xr.DataTree,
 ) -> xr.DataTree:
     """What the scale should look like: the base's own renders, shrunk or enlarged."""
     from assets.bridge.mipmap import pictures_from, pictures_tree, prior_arrays_from
     from assets.bridge.trees import group
+    from assets.bridge.views import cameras_from
     from ops.mipmap.prior.dispatch import prior_from
+    from ops.mipmap.protocol import cameras_at
     from ops.mipmap.pseudo import pseudo_truth
     from ops.mipmap.scales import parse_scale
 
-    images, cameras = pictures_from(renders)
+    images, _ = pictures_from(renders)
     upscaler = None
     if prior:
         arrays = prior_arrays_from(prior[0])
         upscaler = prior_from(work.also["mipmap_prior"], arrays, device=work.device)
     scale = parse_scale(work.variant)
+    indices = group(renders, "pictures")["view_index"].values.tolist()
+    divisor = divisor_of(work, direction_of(scale))
+    cameras = cameras_at(cameras_from(views), scale, divisor)[indices]
     source = str(renders.attrs["label"])
     found = pseudo_truth(images, cameras, scale, settings, upscaler, work.progress, source=source)
     if prior and "stand-in" in found.label:
         work.note(f"Pseudo ground truth: {found.label}.")
-    indices = group(renders, "pictures")["view_index"].values.tolist()
     splits = group(renders, "cameras")["splits"].values.tolist()
     return pictures_tree(found.colors, found.cameras, splits, indices, scale, found.label)
 
@@ -114,17 +124,16 @@ def adapted(
     stays as it is. Interrupted work goes on from its last checkpoint.
     """
     from assets.bridge.mipmap import adapted_tree, pseudo_from
-    from assets.bridge.splats import splats_from
     from assets.mipmap.background import background_of
     from ops.mipmap.protocol import view_roles
-    from ops.mipmap.study import Base, adapt_to_scale
+    from ops.mipmap.study import adapt_to_scale
 
     truth = pseudo_from(pseudo)
-    at_base = views_at_base(work, views, direction_of(truth.scale))
+    base = base_from(work, views, splats, direction_of(truth.scale))
     result = adapt_to_scale(
-        Base(splats=splats_from(splats), views=at_base, iterations=0),
+        base,
         truth,
-        view_roles(at_base.splits, work.also["mipmap"]),
+        view_roles(base.capture.splits, work.also["mipmap"]),
         settings,
         background=background_of(views),
         device=work.device,

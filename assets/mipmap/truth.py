@@ -33,14 +33,13 @@ def truth(work: Work, settings: None, views: xr.DataTree) -> xr.DataTree:
     from assets.bridge.views import StoredViews
     from ops.capture.demo.jit import announce_compiling
     from ops.capture.demo.render import render_demo
-    from ops.capture.model import indices_of
-    from ops.mipmap.scales import parse_scale, scaled_cameras
+    from ops.mipmap.protocol import cameras_at, scored_views
+    from ops.mipmap.scales import parse_scale
 
     stored, demo = StoredViews(views), work.also["capture"]
     scale = parse_scale(work.variant)
-    held_out = indices_of(stored.splits, "test")
-    whole = scale / work.also["mipmap"].enlarge_base_by
-    cameras = scaled_cameras(stored.cameras, whole)[held_out]
+    shown = scored_views(stored.splits)
+    cameras = cameras_at(stored.cameras, scale, work.also["mipmap"].enlarge_base_by)[shown]
     announce_compiling()
     rendered = render_demo(
         cameras,
@@ -51,5 +50,5 @@ def truth(work: Work, settings: None, views: xr.DataTree) -> xr.DataTree:
         progress=work.progress,
     )
     colors = [torch.from_numpy(view.color) for view in rendered]
-    splits = ["test"] * len(held_out)
-    return pictures_tree(colors, cameras, splits, held_out, scale, "rendered exactly")
+    splits = [stored.splits[i] for i in shown]
+    return pictures_tree(colors, cameras, splits, shown, scale, "rendered exactly")

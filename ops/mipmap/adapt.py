@@ -326,11 +326,13 @@ class _Run:
 
     def _regularise(self) -> None:
         """Add the gradients of the regularisation, where there is any, to those of the loss."""
+        s = self._settings
+        active = self.done < s.regularise_until * s.iterations
         with one_torch_thread():
             extra = regularisation(
                 self._parameters["opacities"],
                 self._parameters["scales"],
-                self._settings.opacity_regularisation,
+                s.opacity_regularisation if active else 0.0,
                 0.0,
             )
             if extra is not None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from ops.cameras import Cameras
-from ops.capture.model import Points, Views, indices_of
+from ops.capture.model import Views, indices_of
 from ops.mipmap.adapt import AdaptResult, Targets, adapt
 from ops.mipmap.filters import balanced, mip_filtered, sampling_rates, scale_matched
 from ops.mipmap.settings import AdaptSettings
@@ -17,8 +17,6 @@ from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
 from ops.rendering.settings import RenderSettings
 from ops.splats.model import Splats
-from ops.splats.settings import TrainSettings
-from ops.splats.training import TrainResult, train
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,6 +37,7 @@ METHODS = {
     "antialiased": "base, gsplat's antialiased mode",
     "mip": "base, Mip-Splatting's filters put on when rendering",
     "mip_tuned": "Mip-Splatting's filters, base fine-tuned behind them",
+    "antialiased_base": "another base, trained in gsplat's antialiased mode",
     "balanced": "base, dilation undone in closed form (start of the adaptation)",
     "adapted": "adapted to the scale",
     "retrained": "trained at the scale on true photos (upper reference)",
@@ -73,6 +72,27 @@ def closed_form_candidates(
     ]
 
 
+def antialiased_base_candidate(splats: Splats) -> Candidate:
+    """Splats that were trained in gsplat's antialiased mode, rendered in it."""
+    return Candidate(
+        method="antialiased_base",
+        label=METHODS["antialiased_base"],
+        splats=splats,
+        settings=RenderSettings(mode="antialiased"),
+    )
+
+
+def retrained_candidate(splats: Splats, iterations: int) -> Candidate:
+    """Splats that were trained at the scale from the start."""
+    return Candidate(
+        method="retrained",
+        label=METHODS["retrained"],
+        splats=splats,
+        settings=RenderSettings(),
+        iterations=iterations,
+    )
+
+
 def adapted_candidate(result: AdaptResult) -> Candidate:
     """The adapted splats, which are rendered like the base."""
     found = adapted_splats_candidate(result.splats, result.iterations)
@@ -94,7 +114,7 @@ def mip_tuned(
     base: Splats,
     views: Views,
     *,
-    iterations: int = 500,
+    iterations: int = 1_000,
     background: Tensor | None = None,
     checkpoint_path: Path | None = None,
     progress: Progress = silent,
@@ -102,7 +122,8 @@ def mip_tuned(
     """Fine-tune the base on its own training photos behind Mip-Splatting's two filters.
 
     The fair form of that baseline: filters put on a model that was trained without them make it
-    darker. Loss and learning rates are those of 3DGS; one result serves all scales of a base.
+    darker. As many steps and the same learning rates as the adaptation has, with the loss of 3DGS;
+    one result serves all scales of a base.
 
     Args:
         base: As trained.
@@ -120,13 +141,13 @@ def mip_tuned(
         colors=[photo(views, i, background) for i in which],
         weights=[None if m is None else (m > 127).float() for m in masks],
     )
-    settings = AdaptSettings(
+    settings = AdaptSettings.from_preset(
+        "standard",
         iterations=iterations,
         loss="l1_ssim",
         start="base",
         densify="never",
         opacity_regularisation=0.0,
-        rate_final=0.1,
     )
     return adapt(
         base,
@@ -150,17 +171,3 @@ def mip_tuned_splats_candidate(splats: Splats, train_cameras: Cameras) -> Candid
     """The same of stored splats; their iterations serve all scales, and count for none."""
     filtered, how = mip_filtered(splats, train_cameras)
     return Candidate(method="mip_tuned", label=METHODS["mip_tuned"], splats=filtered, settings=how)
-
-
-def retrain(
-    views: Views, points: Points, settings: TrainSettings, progress: Progress = silent
-) -> TrainResult:
-    """Train from the start on true photos of the scale: what no method without them can have.
-
-    Args:
-        views: See :func:`ops.mipmap.protocol.true_views`.
-        points: Those the base started from.
-        settings: Those of the base.
-        progress: Told how training goes.
-    """
-    return train(views, points, settings, progress=progress)

@@ -29,6 +29,7 @@ from ops.rendering.render import render
 TRANSDUCTIVE = "poses used in adaptation, no photo of them (transductive in pose)"
 HELD_OUT = "held out, not adapted on"
 EXTRA = "held out, never adapted on"
+FITTED = "training views, whose photos were used (none is held out)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -101,7 +102,7 @@ def evaluate_scale(
     device: torch.device | str = "cpu",
     progress: Progress = silent,
 ) -> ScaleEvaluation:
-    """Score every method at a scale, on held-out views.
+    """Score every method at a scale, on held-out views (where there are none, on training views).
 
     Args:
         candidates: The methods; one is ``base``.
@@ -156,7 +157,8 @@ def evaluate_scale(
             if index == shown:
                 pictures[method] = stored
             for against, (goal, mask) in goals.items():
-                if method == against:
+                # The photo itself at this size is what training views were adapted to.
+                if method == against or (roles.fitted and method == "pseudo"):
                     continue
                 for spec, score in ready:
                     key = (method, group, against, spec.key)
@@ -201,7 +203,8 @@ def _scores(
     units: Mapping[str, str],
     roles: ViewRoles,
 ) -> tuple[ScaleScore, ...]:
-    standing = {"scored": TRANSDUCTIVE if roles.transductive else HELD_OUT, "extra": EXTRA}
+    scored = TRANSDUCTIVE if roles.transductive else HELD_OUT
+    standing = {"scored": FITTED if roles.fitted else scored, "extra": EXTRA}
     order = {name: i for i, name in enumerate(METHODS)}
     keys = sorted(values, key=lambda k: (k[2], k[1] == "extra", order.get(k[0], 99), k[3]))
     rows = []

@@ -24,12 +24,16 @@ _COLOURS = {
     "antialiased": "#17becf",
     "mip": "#9467bd",
     "mip_tuned": "#8c564b",
+    "antialiased_base": "#e377c2",
     "balanced": "#ff7f0e",
     "adapted": "#d62728",
     "retrained": "#2ca02c",
     "pseudo": "#1f77b4",
 }
-_SHOWN = ("photo", "base", "antialiased", "mip_tuned", "mip", "balanced", "pseudo", "adapted")
+_SHOWN = (
+    *("photo", "base", "antialiased", "mip_tuned", "mip", "balanced"),
+    *("antialiased_base", "retrained", "pseudo", "adapted"),
+)
 
 
 def curves(

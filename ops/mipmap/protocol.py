@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from fractions import Fraction
 
+from ops.cameras import Cameras
 from ops.capture.model import Split, Views, indices_of
 from ops.errors import InputError
-from ops.mipmap.scales import scale_name
-from ops.mipmap.settings import ProtocolSettings
+from ops.mipmap.scales import scale_name, scaled_cameras
+from ops.mipmap.settings import ProtocolSettings, base_divisor
 from ops.mipmap.truth import ScaledViews
 
 
@@ -18,13 +19,18 @@ class ViewRoles:
 
     train: tuple[int, ...]  # the base was trained on
     adapted: tuple[int, ...]  # splats are adapted at their poses
-    scored: tuple[int, ...]  # held out, and of those that may be adapted on
+    scored: tuple[int, ...]  # held out, and of those that may be adapted on; else all of training
     extra: tuple[int, ...]  # held out, and never adapted on
 
     @property
     def transductive(self) -> bool:
         """Whether the scored views' poses (no photo of them) are used in adaptation."""
         return bool(set(self.adapted) & set(self.scored))
+
+    @property
+    def fitted(self) -> bool:
+        """Whether the scored views are training views, because none is held out."""
+        return bool(set(self.scored) & set(self.train))
 
     @property
     def pictures(self) -> tuple[int, ...]:
@@ -35,39 +41,57 @@ class ViewRoles:
 def view_roles(splits: tuple[Split, ...], settings: ProtocolSettings) -> ViewRoles:
     """What each view of a capture is used for.
 
+    Where no view is held out, splats are adapted and scored at training poses.
+
     Raises:
-        InputError: There are no training or no held-out views, or too few of them to adapt on.
+        InputError: There are no training views, or too few views to adapt on.
     """
     train, test = indices_of(splits, "train"), indices_of(splits, "test")
-    if not train or not test:
+    if not train:
         raise InputError(
-            f"mipmap: expected training and held-out views, found {len(train)} and {len(test)}; "
-            "choose another split for the capture"
+            f"mipmap: expected training views, found none among {len(splits)}; choose another "
+            "split for the capture"
         )
+    if not test:
+        return ViewRoles(tuple(train), _enough(train), tuple(train), ())
     every = settings.extra_every
     extra = test[every - 1 :: every] if every else []
     scored = [i for i in test if i not in extra]
     chosen = {"test": scored, "train": train, "both": sorted([*scored, *train])}[settings.views]
+    return ViewRoles(tuple(train), _enough(chosen), tuple(scored), tuple(extra))
+
+
+def scored_views(splits: tuple[Split, ...]) -> list[int]:
+    """Every view that may be scored: the held-out views, or where there are none all views."""
+    return indices_of(splits, "test") or list(range(len(splits)))
+
+
+def _enough(chosen: list[int]) -> tuple[int, ...]:
     if len(chosen) < 2:
         raise InputError(
             f"mipmap: expected at least 2 views to adapt on, found {len(chosen)}; hold out more "
             'views, or set views to "both"'
         )
-    return ViewRoles(tuple(train), tuple(chosen), tuple(scored), tuple(extra))
-
-
-def base_divisor(scale: Fraction, settings: ProtocolSettings) -> int:
-    """How many times smaller than the capture the photos are that this scale's base is trained on.
-
-    The paper has two bases: one at full size, which is rendered smaller, and one at 1/8 of it,
-    which is rendered larger; so photos are the truth at every scale.
-    """
-    return settings.enlarge_base_by if scale > 1 else settings.shrink_base_by
+    return tuple(chosen)
 
 
 def base_views(views: Views, divisor: int) -> Views:
     """The capture at the size that a base is trained at."""
     return views if divisor == 1 else ScaledViews(views, Fraction(1, divisor))
+
+
+def cameras_at(cameras: Cameras, scale: Fraction, divisor: int) -> Cameras:
+    """The views as they are rendered at a scale of a base.
+
+    Sizes are rounded from those of the capture and not from those of the base, so that they are
+    those of :func:`true_views` also where the divisor does not divide the capture's.
+
+    Args:
+        cameras: Of the capture at its own size.
+        scale: Rendering by base rendering.
+        divisor: Of the base, see :func:`ops.mipmap.settings.base_divisor`.
+    """
+    return scaled_cameras(cameras, scale / divisor)
 
 
 def true_views(views: Views, scale: Fraction, divisor: int) -> Views | None:
@@ -76,7 +100,7 @@ def true_views(views: Views, scale: Fraction, divisor: int) -> Views | None:
     Args:
         views: The capture at its own size.
         scale: Rendering by base rendering.
-        divisor: Of the base, see :func:`base_divisor`.
+        divisor: Of the base, see :func:`ops.mipmap.settings.base_divisor`.
 
     Returns:
         None where the scale is beyond what the photos show.

@@ -14,8 +14,8 @@ from ops.cameras import Cameras
 from ops.errors import InputError
 from ops.mipmap.adapt import Targets
 from ops.mipmap.prior.interface import Upscaler
-from ops.mipmap.resample import quantise, shrink, to_float
-from ops.mipmap.scales import scale_name, scaled_cameras
+from ops.mipmap.resample import quantise, resize, to_float
+from ops.mipmap.scales import scale_name
 from ops.mipmap.settings import PseudoSettings
 from ops.progress import Progress, silent
 from ops.rendering.render import render
@@ -81,11 +81,12 @@ def pseudo_truth(
 
     Below 1 the filter of the settings shrinks them, to the exact size of the cameras at the scale.
     Above 1 the upscaler enlarges them by the least of its factors that is enough, always from the
-    base and not from another scale, and what is too much is averaged away.
+    base and not from another scale, and what is too much is averaged away. Where sizes were
+    rounded, the few rows or columns that are then missing come from bicubic interpolation.
 
     Args:
         renders: Renders, see :func:`base_renders`, or photos at that size; float or uint8.
-        cameras: Theirs, at the base size.
+        cameras: Theirs, at the scale, see :func:`ops.mipmap.protocol.cameras_at`.
         scale: The scale.
         settings: Their ``shrink`` and ``quantise``.
         upscaler: Needed above 1.
@@ -102,7 +103,6 @@ def pseudo_truth(
         )
     began = time.monotonic()
     factor, how = _how(scale, settings, upscaler)
-    scaled = scaled_cameras(cameras, scale)
     colors = []
     for i, image in enumerate(renders):
         progress(i, len(renders), f"making pseudo ground truth {scale_name(scale)}")
@@ -110,14 +110,13 @@ def pseudo_truth(
         if factor > 1:
             assert upscaler is not None
             image = upscaler(image, factor)
-            image = shrink(image, scaled.widths[i], scaled.heights[i])
-        else:
-            image = shrink(image, scaled.widths[i], scaled.heights[i], settings.shrink)
+        filter_ = settings.shrink if factor == 1 else "area"
+        image = resize(image, cameras.widths[i], cameras.heights[i], filter_).clamp(0, 1)
         colors.append(quantise(image) if settings.quantise else image)
     progress(len(renders), len(renders), f"making pseudo ground truth {scale_name(scale)}")
     return PseudoTruth(
         scale=scale,
-        cameras=scaled,
+        cameras=cameras,
         colors=tuple(colors),
         label=f"{source}, {how}",
         seconds=time.monotonic() - began,

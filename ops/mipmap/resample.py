@@ -80,6 +80,23 @@ def bicubic(image: Tensor, width: int, height: int) -> Tensor:
     return torch.from_numpy(_along(_along(_array(image), height, 0), width, 1))
 
 
+def resize(image: Tensor, width: int, height: int, how: Shrink = "area") -> Tensor:
+    """An image of another size: sides that grow by :func:`bicubic`, then the others shrink.
+
+    Args:
+        image: [H, W, C].
+        width: Pixels.
+        height: Pixels.
+        how: The filter of sides that shrink.
+
+    Returns:
+        [height, width, C] float32, in the range of the image where no side grows.
+    """
+    old_height, old_width = image.shape[:2]
+    grown = bicubic(image, max(width, old_width), max(height, old_height))
+    return shrink(grown, width, height, how)
+
+
 def quantise(image: Tensor) -> Tensor:
     """[0, 1] to bytes, halves up; what is outside is cut, as in a file of 8 bits."""
     return (image * 255 + 0.5).clamp(0, 255).to(torch.uint8)

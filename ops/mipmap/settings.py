@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
+from fractions import Fraction
 from typing import Any, Literal, Self
 
 from ops.errors import InputError
@@ -16,6 +17,15 @@ from ops.mipmap.scales import parse_scale, scale_name, sorted_scales
 
 Preset = Literal["preview", "standard", "paper"]
 PRESETS: tuple[Preset, ...] = ("preview", "standard", "paper")
+RATES_OF_3DGS = {
+    "means_lr": 1.6e-4,
+    "scales_lr": 5e-3,
+    "quats_lr": 1e-3,
+    "opacities_lr": 5e-2,
+    "sh0_lr": 2.5e-3,
+    "shN_lr": 1.25e-4,
+}
+"""Learning rates of Kerbl et al. 2023 that differ from those here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -72,12 +82,25 @@ class ProtocolSettings(_Presets):
     train_pictures: Literal["photos", "renders"] = "photos"
     """What is brought to the scale at training poses: the photos that the base was trained on, at
     its size, or renders of the base (the paper, and always so at held-out poses)."""
+    tune_iterations: int = 1_000
+    """Steps in which a base is fine-tuned behind Mip-Splatting's filters, to compare with; one
+    such model serves all scales of a base."""
+    antialiased_base: bool = False
+    """Whether there is a base trained in gsplat's antialiased mode to compare with as well; takes
+    as long as the base."""
+    retrain: bool = False
+    """Whether splats are trained from the start at every scale on true photos as well: what no
+    method that does not see these can have. Takes as long as the base, at every scale."""
     extra_every: int = 3
     """Every so many held-out views, one is never adapted on, and scored apart; 0: none is."""
 
     def __post_init__(self) -> None:
         sorted_scales(self.scales)
-        _check_least(self, "mipmap", {"shrink_base_by": 1, "enlarge_base_by": 1, "extra_every": 0})
+        _check_least(
+            self,
+            "mipmap",
+            {"shrink_base_by": 1, "enlarge_base_by": 1, "extra_every": 0, "tune_iterations": 1},
+        )
         if self.extra_every == 1:
             raise InputError(
                 "mipmap: extra_every should be 0 (no extra views) or at least 2, found 1, which "
@@ -169,22 +192,25 @@ class AdaptSettings(_Presets):
     ssim_weight: float = 0.2
     """lambda of ``l1_ssim``: (1 - lambda) L1 + lambda (1 - SSIM)."""
 
-    means_lr: float = 1.6e-4
+    means_lr: float = 4e-4
     """Learning rate of the means at the start, in units of the cameras' extent. 0 is what the
-    released code does without meaning to; the paper lets positions move."""
+    released code does without meaning to; the paper lets positions move.
+
+    This rate and the others below are larger than those of 3DGS and fall off, which a thousand
+    steps make better use of; ``paper`` has those of 3DGS."""
     means_lr_final: float = 0.01
     """The means' learning rate at the end, as a part of that at the start; falls exponentially."""
-    scales_lr: float = 5e-3
+    scales_lr: float = 2e-2
     """Learning rate of the logarithm of the scales."""
-    quats_lr: float = 1e-3
+    quats_lr: float = 4e-3
     """Learning rate of the quaternions."""
-    opacities_lr: float = 5e-2
+    opacities_lr: float = 0.1
     """Learning rate of the opacity logits."""
-    sh0_lr: float = 2.5e-3
+    sh0_lr: float = 4e-2
     """Learning rate of the constant SH coefficients."""
-    shN_lr: float = 1.25e-4
+    shN_lr: float = 4e-3
     """Learning rate of the higher SH coefficients."""
-    rate_final: float = 1.0
+    rate_final: float = 0.05
     """All other learning rates at the end, as a part of those at the start; they fall along a
     cosine. 1 keeps them, as the paper does."""
 
@@ -194,6 +220,10 @@ class AdaptSettings(_Presets):
     opacity_regularisation: float = 1e-3
     """Weight of the mean opacity in the loss; some makes more Gaussians transparent enough to be
     removed. 0 in the paper."""
+
+    regularise_until: float = 0.6
+    """Part of the steps after which opacities are left alone, so that those of the Gaussians that
+    are left recover."""
 
     densify: Literal["above", "always", "never"] = "above"
     """Whether Gaussians are added where the screen-space gradient is large: above the base scale
@@ -233,6 +263,7 @@ class AdaptSettings(_Presets):
             "ssim_weight": (0, 1),
             "means_lr_final": (1e-6, 1),
             "rate_final": (0, 1),
+            "regularise_until": (0, 1),
             "prune_opacity": (0, 0.5),
             "reset_opacity": (1e-4, 0.999),
         }
@@ -250,6 +281,15 @@ class AdaptSettings(_Presets):
             "reset": ("white", "always", "never"),
         }
         _check_choices(self, "mipmap", choices)
+
+
+def base_divisor(scale: Fraction, settings: ProtocolSettings) -> int:
+    """How many times smaller than the capture the photos are that this scale's base is trained on.
+
+    The paper has two bases: one at full size, which is rendered smaller, and one at 1/8 of it,
+    which is rendered larger; so photos are the truth at every scale.
+    """
+    return settings.enlarge_base_by if scale > 1 else settings.shrink_base_by
 
 
 def table_for(
@@ -285,20 +325,12 @@ _PSEUDO: dict[str, dict[str, Any]] = {
     "paper": {"shrink": "bilinear"},
 }
 _ADAPTATIONS: dict[str, dict[str, Any]] = {
-    # Small scenes: larger steps that fall off.
-    "preview": {
-        "iterations": 800,
-        "means_lr": 4e-4,
-        "scales_lr": 2e-2,
-        "quats_lr": 4e-3,
-        "sh0_lr": 1e-2,
-        "shN_lr": 1e-3,
-        "rate_final": 0.05,
-        "control_every": 50,
-    },
+    "preview": {"iterations": 800, "control_every": 50},
     "standard": {},
     "paper": {
+        **RATES_OF_3DGS,
         "means_lr": 0.0,
+        "rate_final": 1.0,
         "start": "base",
         "densify": "always",
         "opacity_regularisation": 0.0,

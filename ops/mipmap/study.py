@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
@@ -9,6 +10,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from ops.cameras import Cameras
 from ops.capture.model import Views
 from ops.mipmap.adapt import AdaptResult, adapt
 from ops.mipmap.baselines import (
@@ -18,8 +20,9 @@ from ops.mipmap.baselines import (
 )
 from ops.mipmap.evaluate import ScaleEvaluation, evaluate_scale
 from ops.mipmap.prior.interface import Upscaler
-from ops.mipmap.protocol import ViewRoles, view_roles
+from ops.mipmap.protocol import ViewRoles, base_views, cameras_at, true_views, view_roles
 from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
+from ops.mipmap.resample import quantise
 from ops.mipmap.settings import AdaptSettings, ProtocolSettings, PseudoSettings
 from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
@@ -31,8 +34,22 @@ class Base:
     """A base and what it was trained with."""
 
     splats: Splats
-    views: Views  # the capture at the size it was trained at
-    iterations: int  # of its training
+    capture: Views  # at its own size
+    divisor: int  # the base was trained on photos this many times smaller
+    iterations: int = 0  # of its training, for the share of an adaptation
+
+    @property
+    def views(self) -> Views:
+        """The capture at the size that the base was trained at."""
+        return base_views(self.capture, self.divisor)
+
+    def cameras_at(self, scale: Fraction, which: Sequence[int]) -> Cameras:
+        """Some views as they are rendered at a scale."""
+        return cameras_at(self.capture.cameras, scale, self.divisor)[list(which)]
+
+    def truth_at(self, scale: Fraction) -> Views | None:
+        """The photos at a scale; None beyond what the capture shows."""
+        return true_views(self.capture, scale, self.divisor)
 
 
 def pictures_at_base(
@@ -58,18 +75,28 @@ def pictures_at_base(
         progress: Told after each view.
 
     Returns:
-        [H, W, 3] each, float32 renders or uint8 photos.
+        [H, W, 3] uint8 each, as in the files of the released code. Where pixels of a photo may not
+        be used, what the base shows is in their place.
     """
+    views = base.views
     photos = set(roles.train) if settings.train_pictures == "photos" else set()
-    rendered = [i for i in roles.pictures if i not in photos]
-    cameras = base.views.cameras[rendered]
+    masks = {i: views.mask(i) for i in roles.pictures if i in photos}
+    partial = {i for i, mask in masks.items() if mask is not None and bool((mask <= 127).any())}
+    rendered = [i for i in roles.pictures if i not in photos or i in partial]
     renders = base_renders(
-        base.splats, cameras, background=background, device=device, progress=progress
+        base.splats,
+        views.cameras[rendered],
+        background=background,
+        device=device,
+        progress=progress,
     )
-    found = dict(zip(rendered, renders, strict=True))
-    return tuple(
-        found[i] if i in found else photo(base.views, i, background) for i in roles.pictures
-    )
+    found = {i: quantise(image) for i, image in zip(rendered, renders, strict=True)}
+    for i in sorted(photos & set(roles.pictures)):
+        mask, image = masks[i], photo(views, i, background)
+        if i in partial and mask is not None:
+            image = torch.where((mask > 127)[..., None], image, found[i])
+        found[i] = image
+    return tuple(found[i] for i in roles.pictures)
 
 
 def source_of(settings: ProtocolSettings) -> str:
@@ -151,7 +178,7 @@ def run_scale(
         pictures = pictures_at_base(
             base, roles, protocol, background=background, device=device, progress=progress
         )
-    cameras = base.views.cameras[list(roles.pictures)]
+    cameras = base.cameras_at(scale, roles.pictures)
     pseudo = pseudo_truth(
         pictures, cameras, scale, pseudo_settings, prior, progress, source=source_of(protocol)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -148,18 +149,18 @@ def _checked_device(splats: Splats) -> torch.device:
 
 
 def _check_cameras(cameras: Cameras) -> None:
-    numbers = torch.cat([cameras.viewmats.flatten(1), cameras.Ks.flatten(1)], dim=1)
-    good = torch.isfinite(numbers).all(1) & (cameras.Ks[:, [0, 1], [0, 1]] > 0).all(1)
-    usable = good.tolist()
-    for name, width, height, good in zip(
-        cameras.names, cameras.widths, cameras.heights, usable, strict=True
+    # As lists: for the few numbers of a view a tensor operation costs more than all of them.
+    numbers = torch.cat([cameras.viewmats.flatten(1), cameras.Ks.flatten(1)], dim=1).tolist()
+    for name, width, height, row in zip(
+        cameras.names, cameras.widths, cameras.heights, numbers, strict=True
     ):
         if width < 1 or height < 1:
             raise InputError(
                 f"rendering: camera {name!r} should have at least one pixel, "
                 f"found {width} x {height}"
             )
-        if not good:
+        fx, fy = row[16], row[20]
+        if not (all(map(math.isfinite, row)) and fx > 0 and fy > 0):
             raise InputError(
                 f"rendering: camera {name!r} should have a finite pose and intrinsics with "
                 "positive focal lengths; leave it out or correct it"

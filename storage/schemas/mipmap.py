@@ -52,7 +52,9 @@ PRIOR = register(
         attrs=(
             _LABEL,
             Attribute("photos", int, "Held-out photos that it was measured on."),
-            Attribute("psnr_bicubic", float, "dB of bicubic enlargement by 2 of these."),
+            Attribute(
+                "psnr_bicubic", float, "dB of bicubic enlargement by 2 of these.", optional=True
+            ),
             Attribute("psnr_prior", float, "dB of the prior, if it enlarges by 2.", optional=True),
         ),
     )

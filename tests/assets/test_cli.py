@@ -16,8 +16,12 @@ import pytest
 from PIL import Image
 
 from assets.bridge.splats import splats_from
+from assets.graph import scenes_of
 from assets.instance import instance
+from assets.scenes import Scene
+from ops.mipmap.settings import AdaptSettings, PseudoSettings
 from ops.splats.files.dispatch import read_splats
+from ops.splats.settings import TrainSettings
 from storage.home import Home
 from storage.store import Store
 
@@ -113,6 +117,28 @@ def test_wrong_options_are_refused_before_the_folder_is_read(run: Run, dataset: 
     code, _, err = run("add", dataset, "--preset", "fast")
     assert code == 2
     assert "preview" in err
+
+
+def test_a_study_and_its_preset_are_written_into_the_scene(
+    run: Run, dataset: Path, home: Home
+) -> None:
+    arguments = ("--max-size", "0", "--preset", "full", "--study", "mipmap=paper")
+    code, _, err = run("add", dataset, "--name", "paper", *arguments)
+    assert code == 0, err
+    scene = scenes_of(home)["paper"]
+    assert isinstance(scene, Scene)
+    assert scene.studies == ("mipmap",)
+    assert scene.settings(TrainSettings, "train").iterations == 30_000
+    assert scene.settings(TrainSettings, "mipmap_base").iterations == 30_000
+    adapt = scene.settings(AdaptSettings, "mipmap_adapt", "x1_8")
+    assert (adapt.preset, adapt.means_lr, adapt.start) == ("paper", 0.0, "base")
+    assert scene.settings(PseudoSettings, "mipmap_pseudo", "x4").shrink == "bilinear"
+    assert run("add", dataset, "--name", "plain", "--study", "mipmap")[0] == 0
+    for wrong, words in (("mipmop", "there are: mipmap"), ("mipmap=papre", "paper")):
+        code, _, err = run("add", dataset, "--name", "other", "--study", wrong)
+        assert code == 2
+        assert words in err
+        assert not (home.scenes / "other.toml").exists()
 
 
 def test_names_that_do_not_exist(run: Run) -> None:

@@ -36,6 +36,7 @@ STUDY = """
 [mipmap]
 scales = ["x1_2", "x2"]
 enlarge_base_by = 2
+tune_iterations = 30
 
 [mipmap_base]
 iterations = 40

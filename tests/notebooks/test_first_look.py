@@ -54,8 +54,6 @@ def test_runs_from_top_to_bottom_without_a_word_on_stderr(executed: Any) -> None
         ("to_dataset()", "text/html", 500),
         ("scores(evaluation)", "text/html", 300),
         ("comparison(evaluation)", "image/png", 20_000),
-        ("compare_held_out(evaluation)", "image/png", 5_000),
-        ("compare_held_out(evaluation)", WIDGET, 1),
         ("film(trained, path", "text/html", 20_000),
         ("film(trained, path", "image/png", 5_000),
         ("origin(trained)", "text/html", 500),
@@ -66,6 +64,13 @@ def test_every_part_shows_what_it_should(executed: Any, source: str, mime: str, 
     (shown,) = [o for o in outputs(executed, source) if o.output_type == "execute_result"]
     assert len(shown.data[mime]) >= least
     assert shown.data["text/plain"]
+
+
+def test_a_widget_leaves_a_still_picture_beside_itself(executed: Any) -> None:
+    still, widget = (o.data for o in outputs(executed, "compare_held_out(evaluation)"))
+    assert len(still["image/png"]) >= 5_000
+    assert widget[WIDGET]["model_id"]
+    assert "photo and render: 3 views" in widget["text/plain"]
 
 
 def test_the_numbers_shown_are_those_stored(executed: Any, home: Home) -> None:

@@ -8,13 +8,15 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
-from assets.bridge.mipmap import score_rows
+from assets.bridge.mipmap import scale_pictures, score_rows
 from assets.graph import find_scene, stages_of
 from assets.produce import produce
 from notebooks.artifacts import open_artifact
 from notebooks.scales import compare_scale, costs, scale_scores, scale_strip, standing
+from notebooks.widgets.pyramid import pyramid
 from ops.errors import InputError
 from ops.progress import silent
 from storage.home import Home
@@ -24,6 +26,7 @@ STUDY = """
 [mipmap]
 scales = ["x1_2", "x2"]
 enlarge_base_by = 2
+tune_iterations = 30
 [mipmap_base]
 iterations = 30
 [mipmap_prior]
@@ -71,9 +74,9 @@ def test_the_notebook_runs_and_shows_the_numbers_stored(
         len(o.data["image/png"])
         for cell in code
         for o in cell.outputs
-        if o.output_type == "execute_result" and "image/png" in o.data
+        if "image/png" in getattr(o, "data", {})
     ]
-    assert len(pictures) == 4
+    assert len(pictures) == 4  # curves, two strips, and the still picture of the pyramid
     assert min(pictures) > 5_000
     (table,) = [c for c in code if "scale_scores(evaluation).round" in c.source]
     value = scale_scores(evaluation).loc["adapted", "x2"]
@@ -95,6 +98,36 @@ def test_tables_hold_what_is_stored(evaluation: Any) -> None:
             for r in mine:
                 assert table.loc[r["method"], r["scale"]] == r["value"]
     assert "transductive" in standing(evaluation)["scored"]
+
+
+def test_a_pyramid_holds_what_is_stored(study: Home, evaluation: Any) -> None:
+    widget = pyramid("demo/mipmap/evaluation", views="extra", home=study)
+    assert widget.scales == ["x1_2", "x2"]
+    stored = scale_pictures(evaluation)
+    assert {(s, m) for s in widget.scales for m in widget.methods} >= set(stored)
+    for row, scale in zip(widget.cells, widget.scales, strict=True):
+        for index, method in zip(row, widget.methods, strict=True):
+            if index >= 0:
+                found = widget._series[index].raster(0).values
+                np.testing.assert_array_equal(found, stored[scale, method])
+    table = scale_scores(evaluation, "psnr", "extra")
+    for row, scale in zip(widget.numbers, widget.scales, strict=True):
+        for value, method in zip(row, widget.methods, strict=True):
+            known = method in table.index and np.isfinite(table.loc[method, scale])
+            assert (value == table.loc[method, scale]) if known else value is None
+    assert widget.methods[widget.truth] == "photo"
+    assert any(note.startswith("pseudo ground truth: ") for note in widget.notes)
+    assert any(standing(evaluation)["extra"] in note for note in widget.notes)
+    with pytest.raises(InputError, match="no 'lpips' of 'scored' views; there are"):
+        pyramid(evaluation, metric="lpips")
+
+
+def test_two_methods_of_a_scale_come_first_and_the_others_can_be_chosen(evaluation: Any) -> None:
+    widget = compare_scale(evaluation, "x2", "photo", "adapted")
+    assert widget.series[:2] == ["photo", "adapted"]
+    stored = {m: p for (s, m), p in scale_pictures(evaluation).items() if s == "x2"}
+    assert set(widget.series) == set(stored)
+    np.testing.assert_array_equal(widget.pair[1], stored["adapted"])
 
 
 def test_costs_are_of_the_versions_that_are_current(study: Home) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import torch
@@ -30,7 +31,7 @@ Arrays = Mapping[str, np.ndarray]
 class PriorQuality:
     """PSNR on photos the prior was not trained on, shrunk by 2 and enlarged again."""
 
-    bicubic: float  # dB, mean over photos
+    bicubic: float  # dB, mean over photos; NaN where there are none
     prior: float  # dB; NaN where the prior cannot enlarge by 2
     photos: int
 
@@ -43,6 +44,7 @@ def make_prior(
     background: Tensor | None = None,
     device: torch.device | str = "cpu",
     allow_download: bool = False,
+    checkpoint_path: Path | None = None,
     progress: Progress = silent,
 ) -> Upscaler:
     """Train, fit or load the prior.
@@ -54,6 +56,8 @@ def make_prior(
         background: [3] RGB behind photos with alpha; None is black.
         device: Where pretrained networks run; others run on the CPU.
         allow_download: Fetch pretrained weights that are not on the machine.
+        checkpoint_path: Where to keep the state of unfinished training of a network; see
+            :func:`ops.mipmap.prior.network.train_network`.
         progress: Told now and then.
 
     Raises:
@@ -67,7 +71,7 @@ def make_prior(
     pairs = make_pairs([photo(views, i, background) for i in train], settings.levels)
     if settings.kind == "fitted":
         return fit_filters(pairs, progress)
-    return train_network(pairs, settings, progress)
+    return train_network(pairs, settings, progress, checkpoint_path=checkpoint_path)
 
 
 def prior_arrays(prior: Upscaler) -> Arrays:
@@ -105,12 +109,14 @@ def prior_quality(
     Args:
         prior: The prior.
         views: The capture at the base size.
-        held_out: Views it has not learned from.
+        held_out: Views it has not learned from; may be none.
         background: [3] RGB behind photos with alpha; None is black.
 
     Raises:
         InputError: All photos are too small.
     """
+    if not held_out:
+        return PriorQuality(bicubic=float("nan"), prior=float("nan"), photos=0)
     pairs = make_pairs([photo(views, i, background) for i in held_out], levels=1)
     plain = [psnr(pair.blurred.clamp(0, 1), pair.fine) for pair in pairs]
     better = [float("nan")]

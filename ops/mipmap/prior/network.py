@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,11 +20,13 @@ from ops.mipmap.prior.pairs import FACTOR, Pair
 from ops.mipmap.resample import bicubic
 from ops.mipmap.settings import PriorSettings
 from ops.progress import Progress, silent
+from ops.splats.checkpoint import load_checkpoint, save_checkpoint
 from ops.splats.optimise import one_torch_thread
 
 LABEL = "internal prior: a network trained on this scene's photos (stand-in, no pretrained weights)"
 AVERAGE_OVER = 200  # steps that the averaged weights look back
 REPORT_EVERY = 20
+CHECKPOINT_EVERY = 200
 
 
 class _Network(nn.Module):
@@ -88,44 +94,109 @@ def network_from(arrays: dict[str, NDArray[np.float32]]) -> NetworkPrior:
 
 
 def train_network(
-    pairs: Sequence[Pair], settings: PriorSettings, progress: Progress = silent
+    pairs: Sequence[Pair],
+    settings: PriorSettings,
+    progress: Progress = silent,
+    *,
+    checkpoint_path: Path | None = None,
 ) -> NetworkPrior:
     """Train on small batches of small crops, L1, Adam with a cosine schedule, averaged weights.
 
     Many steps on few pixels do better than few steps on many for the same time (measured). One
-    torch thread works, so the same arguments give the same bytes whatever their number.
+    torch thread works, so the same arguments give the same bytes whatever their number, and also
+    where training was interrupted and taken up again from its checkpoint.
 
     Args:
         pairs: See :func:`ops.mipmap.prior.pairs.make_pairs`.
         settings: How.
         progress: Told the mean loss every few steps.
+        checkpoint_path: Where to keep the state of unfinished training. A checkpoint that is there
+            and fits is continued; it is left for the caller to remove.
     """
-    s = settings
+    total = settings.iterations
     with one_torch_thread(), torch.random.fork_rng(devices=[]):
+        run = _Training(pairs, settings)
+        fingerprint = "" if checkpoint_path is None else _fingerprint(pairs, settings)
+        if checkpoint_path is not None:
+            state = load_checkpoint(checkpoint_path, fingerprint)
+            if state is not None:
+                run.restore(state)
+        progress(run.done, total, "training the prior")
+        while run.done < total:
+            run.step()
+            if run.done % REPORT_EVERY == 0 or run.done == total:
+                progress(run.done, total, "training the prior", {"loss": run.mean_loss()})
+            if checkpoint_path is not None and run.done % CHECKPOINT_EVERY == 0 < total - run.done:
+                save_checkpoint(checkpoint_path, fingerprint, run.state())
+    weights = {name: value.contiguous() for name, value in run.average.items()}
+    return NetworkPrior(channels=settings.channels, blocks=settings.blocks, weights=weights)
+
+
+class _Training:
+    """Everything that changes while a network is trained, and one step of it."""
+
+    def __init__(self, pairs: Sequence[Pair], settings: PriorSettings) -> None:
+        self.done = 0
+        self._settings = s = settings
         torch.manual_seed(s.seed)
-        network = _Network(s.channels, s.blocks).to(memory_format=torch.channels_last)
-        average = {name: value.clone() for name, value in network.state_dict().items()}
-        optimiser = torch.optim.Adam(network.parameters(), lr=s.learning_rate, fused=True)
-        crops = _Crops(pairs, s)
-        losses: list[float] = []
-        for step in range(s.iterations):
-            optimiser.param_groups[0]["lr"] = s.learning_rate * _schedule(step, s.iterations)
-            fine, blurred = crops.batch()
-            loss = (network(blurred) - fine).abs().mean()
-            optimiser.zero_grad(set_to_none=True)
-            loss.backward()
-            optimiser.step()
-            keep = min(1 - 1 / AVERAGE_OVER, (step + 1) / (step + 20))
-            with torch.no_grad():
-                for name, value in network.state_dict().items():
-                    average[name].lerp_(value, 1 - keep)
-            losses.append(float(loss.detach()))
-            if (step + 1) % REPORT_EVERY == 0 or step + 1 == s.iterations:
-                mean = math.fsum(losses) / len(losses)
-                progress(step + 1, s.iterations, "training the prior", {"loss": mean})
-                losses = []
-    weights = {name: value.contiguous() for name, value in average.items()}
-    return NetworkPrior(channels=s.channels, blocks=s.blocks, weights=weights)
+        self._network = _Network(s.channels, s.blocks).to(memory_format=torch.channels_last)
+        self.average = {name: value.clone() for name, value in self._network.state_dict().items()}
+        parameters = self._network.parameters()
+        self._optimiser = torch.optim.Adam(parameters, lr=s.learning_rate, fused=True)
+        self._crops = _Crops(pairs, s)
+        self._losses: list[float] = []
+
+    def step(self) -> None:
+        """Learn from the next crops."""
+        s, network = self._settings, self._network
+        rate = s.learning_rate * _schedule(self.done, s.iterations)
+        self._optimiser.param_groups[0]["lr"] = rate
+        fine, blurred = self._crops.batch()
+        loss = (network(blurred) - fine).abs().mean()
+        self._optimiser.zero_grad(set_to_none=True)
+        loss.backward()
+        self._optimiser.step()
+        keep = min(1 - 1 / AVERAGE_OVER, (self.done + 1) / (self.done + 20))
+        with torch.no_grad():
+            for name, value in network.state_dict().items():
+                self.average[name].lerp_(value, 1 - keep)
+        self._losses.append(float(loss.detach()))
+        self.done += 1
+
+    def mean_loss(self) -> float:
+        """The mean over the steps since it was last asked for."""
+        losses, self._losses = self._losses, []
+        return math.fsum(losses) / len(losses)
+
+    def state(self) -> dict[str, Any]:
+        """What :meth:`restore` needs to go on as if nothing had happened."""
+        return {
+            "done": self.done,
+            "network": self._network.state_dict(),
+            "average": self.average,
+            "optimiser": self._optimiser.state_dict()["state"],
+            "crops": self._crops.state(),
+            "losses": list(self._losses),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where the training that gave ``state`` was."""
+        self.done, self._losses = state["done"], state["losses"]
+        self._network.load_state_dict(state["network"])
+        self.average = state["average"]
+        groups = self._optimiser.state_dict()["param_groups"]
+        self._optimiser.load_state_dict({"state": state["optimiser"], "param_groups": groups})
+        self._crops.restore(state["crops"])
+
+
+def _fingerprint(pairs: Sequence[Pair], settings: PriorSettings) -> str:
+    """Of everything that the state of training follows from."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(json.dumps([asdict(settings), torch.__version__], sort_keys=True).encode())
+    for image in (image for pair in pairs for image in (pair.fine, pair.blurred)):
+        digest.update(f"{tuple(image.shape)}".encode())
+        digest.update(image.contiguous().numpy().tobytes())
+    return digest.hexdigest()
 
 
 def _schedule(step: int, steps: int) -> float:
@@ -155,6 +226,14 @@ class _Crops:
             fine.contiguous(memory_format=channels_last),
             blurred.contiguous(memory_format=channels_last),
         )
+
+    def state(self) -> dict[str, Any]:
+        """Plain values that :meth:`restore` takes."""
+        return {"random": json.dumps(self._random.bit_generator.state)}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where the crops that gave ``state`` were."""
+        self._random.bit_generator.state = json.loads(state["random"])
 
     def _crop(self) -> tuple[Tensor, Tensor]:
         r, side = self._random, self._side

@@ -20,8 +20,8 @@ from ops.mipmap.settings import PriorSettings
 
 HOW_TO_INSTALL = (
     "pretrained super-resolution needs the package spandrel, which is not installed: run "
-    "'pip install spandrel' (the extra super-resolution of this project), or set the prior's kind "
-    "to internal, fitted or bicubic"
+    "'pip install -c constraints.txt spandrel' (the extra super-resolution of this project), or "
+    "set the prior's kind to internal, fitted or bicubic"
 )
 
 

@@ -7,10 +7,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ops.rendering.bench.timing import run_timed
 from ops.rendering.cpu.jit import kernel
 from ops.rendering.cpu.simd import LANES, fma, splat
 from ops.rendering.cpu.simd_memory import vload, vstore
-from ops.rendering.cpu.team import run
 
 _f = np.float32
 
@@ -18,7 +18,7 @@ _f = np.float32
 # of 16 at once and has registers for 32; a machine that takes two or four registers for each of
 # our vectors needs fewer and would run out of registers with so many. The better one counts.
 _MANY, _FEW = 12, 6
-_STEPS = 200_000  # of every chain in one call: some ten milliseconds
+_STEPS = 2_000_000  # of every chain in one call: some milliseconds
 _SECONDS = 0.25
 
 
@@ -96,8 +96,6 @@ def fma_peak(threads: int, seconds: float = _SECONDS) -> Peak:
         stop = time.perf_counter() + seconds
         while time.perf_counter() < stop:
             out = np.ones((threads, LANES), np.float32)
-            wall, cpu = time.perf_counter(), time.process_time()
-            run(threads, compiled, _STEPS, factors, out)
-            wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+            wall, cpu = run_timed(threads, compiled, _STEPS, factors, out)
             best = max(best, Peak(flops / wall / 1e9, cpu / wall))
     return best

@@ -11,6 +11,8 @@ from typing import TypeVar
 
 import torch
 
+from ops.rendering.cpu.team import run
+
 T = TypeVar("T")
 
 
@@ -22,6 +24,24 @@ class Timing:
     wall_ms_median: float
     cpu_ms: float  # of all threads of the process, other processes do not count
     cpu_ms_median: float
+
+
+def run_timed(parts: int, compiled: Callable[..., None], *arguments: object) -> tuple[float, float]:
+    """Runs a kernel with the team; seconds of wall time, and of processor time in its parts.
+
+    Every thread looks at its own clock: the process's counts a thread that runs without a break
+    now and then only, some milliseconds late.
+    """
+    used = [0.0] * parts
+
+    def timed(part: int, parts: int, *arguments: object) -> None:
+        start = time.thread_time()
+        compiled(part, parts, *arguments)
+        used[part] = time.thread_time() - start
+
+    start = time.perf_counter()
+    run(parts, timed, *arguments)
+    return time.perf_counter() - start, sum(used)
 
 
 def summary(seconds: list[tuple[float, float]]) -> Timing:

@@ -27,26 +27,34 @@ from ops.rendering.cpu.projection import (
 from ops.rendering.cpu.simd import (
     LANES,
     both,
+    fma,
     ge,
+    gt,
     highest,
-    iota,
-    lowest,
     select,
-    vceil,
+    splat,
     vfloor,
     vmax,
     vmin,
     vsqrt,
 )
-from ops.rendering.cpu.simd_memory import prefetch
+from ops.rendering.cpu.simd_memory import prefetch, vload
 from ops.rendering.cpu.team import finish
-from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, masks_of_rows
+from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, mask_of_rows
 
 _f = np.float32
 _SLACK = _f(0.002)  # pixels by which an ellipse is taken larger, against rounding
 _AHEAD = 8  # Gaussians; neighbours in depth lie far apart in memory
-_PAIR = 2  # tile rows that sixteen block rows make
 _LARGEST_DIGIT = 13  # bits
+
+# Of the right (eight lanes) and the left end of an interval of block columns: to which side it is;
+# a block's last pixel centre on the other side, from where the block begins (or ends, seen from the
+# right); and by how many blocks the end lies behind the last block. And an end that is before all.
+_SIDE = np.repeat(np.array([1, -1], np.float32), ACROSS)
+_ROW = np.tile(np.arange(ACROSS, dtype=np.float32) * BLOCK, 2)
+_CENTRE = np.repeat(np.array([-0.5, BLOCK - 0.5], np.float32), ACROSS)
+_BEHIND = np.repeat(np.array([1, 0], np.float32), ACROSS)
+_NEVER = _f(-1e6)
 
 
 @kernel("void(i8, i8, f4[::1], f4[::1], i4[::1], i8[::1], i8[::1])", allocates=True)
@@ -131,9 +139,9 @@ def _box(i: int, footprints: Any) -> Any:
 def _columns_of_rows(
     i: int, footprints: Any, tile_row: int, high: Any, slack: Any, width: int, height: int
 ) -> Any:
-    """The interval [first, end) of block columns that the ellipse of Gaussian i reaches in each of
-    the sixteen block rows of a tile row and the next, as floats; of the whole image; ends before
-    it begins, or as it begins, where there is none.
+    """Which block columns of the image the ellipse of Gaussian i reaches in the eight block rows
+    of a tile row: the end of the interval in lanes 0 to 7, and minus its begin in lanes 8 to 15;
+    where there is none it ends before it begins.
 
     In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
     widest, and farthest left nearest to the opposite of it.
@@ -141,19 +149,17 @@ def _columns_of_rows(
     mx, my = footprints[i, MX], footprints[i, MY]
     slope, v = footprints[i, SLOPE], footprints[i, V]
     inverse_c, bound = footprints[i, INVERSE_C], footprints[i, BOUND]
-    widest = footprints[i, WIDEST]
-    row = iota() * _f(BLOCK) + _f(tile_row * TILE)
+    side = vload(_SIDE, 0)
+    row = vload(_ROW, 0) + _f(tile_row * TILE)
     top = vmax(row + (_f(0.5) - my), -high)
     bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
-    y = vmin(vmax(top, widest), bottom)
-    right = y * slope + vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
-    y = vmin(vmax(top, -widest), bottom)
-    left = y * slope - vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
-    first = vceil((left + (mx - slack - _f(BLOCK - 0.5))) * _f(1 / BLOCK))
-    last = vfloor((right + (mx + slack - _f(0.5))) * _f(1 / BLOCK))
+    y = vmin(vmax(top, side * footprints[i, WIDEST]), bottom)
+    half = vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
+    reached = fma(side, y * slope + mx, half) + slack  # to the right, or minus that to the left
+    last = vfloor((reached + vload(_CENTRE, 0)) * _f(1 / BLOCK))
     there = both(ge(bottom, top), ge(_f(height - 1), row))
-    end = vmin(last + _f(1), _f((width + BLOCK - 1) // BLOCK))
-    return vmax(first, _f(0)), select(there, end, _f(-1))
+    end = vmin(last + vload(_BEHIND, 0), _f((width + BLOCK - 1) // BLOCK))
+    return select(there, end, _NEVER)
 
 
 @kernel(
@@ -188,7 +194,7 @@ def bin_gaussians(
         keep: Whether to write records and spans, or only to count.
         records: [.., 2] out: tile, Gaussian.
         masks: [..] out: the blocks of the tile that the Gaussian reaches.
-        counts: [parts, tiles and another row] out: how many records of a share a tile has.
+        counts: [parts, tiles] out: how many records of a share a tile has.
         spans: [N, 2] out: first record of each seen Gaussian, and how many it has.
         ends: [parts] out: where the records of each share end.
     """
@@ -205,32 +211,24 @@ def bin_gaussians(
         mx, my, wide, high, slack = _box(i, footprints)
         left, right = _tile_range(mx, wide, across)
         top, bottom = _tile_range(my, high, down)
-        for row in range(top, bottom + 1, _PAIR):
-            first, end = _columns_of_rows(i, footprints, row, high, slack, width, height)
+        for row in range(top, bottom + 1):
+            ends_of_rows = _columns_of_rows(i, footprints, row, high, slack, width, height)
             c0, c1 = left, right
             if c1 - c0 > 3:  # long and slanted: most of its bounding box may be empty
-                there = ge(end, first)
-                c0 = max(c0, int(lowest(select(there, first, _f(1e6)))) // ACROSS)
-                c1 = min(c1, (int(highest(select(there, end, _f(0)))) - 1) // ACROSS)
+                rightwards = gt(vload(_SIDE, 0), _f(0))
+                c0 = max(c0, -int(highest(select(rightwards, _NEVER, ends_of_rows))) // ACROSS)
+                c1 = min(c1, (int(highest(select(rightwards, ends_of_rows, _f(0)))) - 1) // ACROSS)
             for column in range(c0, c1 + 1):
-                origin = _f(column * ACROSS)
-                begins = vmin(vmax(first - origin, _f(0)), _f(ACROSS))
-                stops = vmin(vmax(end - origin, _f(0)), _f(ACROSS))
-                upper, lower = masks_of_rows(begins, stops)
+                inside = fma(vload(_SIDE, 0), ends_of_rows, splat(_f(-column * ACROSS)))
+                mask = mask_of_rows(vmin(vmax(inside, _f(0)), _f(ACROSS)))
                 tile = row * across + column
                 # Written in any case and kept where there are blocks: fewer branches to guess.
                 if keep:
                     records[at, 0] = tile
                     records[at, 1] = i
-                    masks[at] = upper
-                counts[part, tile] += upper != 0
-                at += upper != 0
-                if keep:
-                    records[at, 0] = tile + across
-                    records[at, 1] = i
-                    masks[at] = lower
-                counts[part, tile + across] += lower != 0
-                at += lower != 0
+                    masks[at] = mask
+                counts[part, tile] += mask != 0
+                at += mask != 0
         if keep:
             spans[i, 0] = before
             spans[i, 1] = at - before
@@ -275,4 +273,4 @@ def place(
     finish(part, parts)
 
 
-assert LANES == _PAIR * ACROSS
+assert LANES == 2 * ACROSS

@@ -76,14 +76,15 @@ def differentiate(
     rows = len(view.entries)
     guard_memory(rows * columns * 4, f"the gradient of {rows:,} intersections")
     table = aligned(view.n_records, columns)
+    plain = len(planes) == 0 and not absgrad
     parts = threads()
     run(
         *(parts, raster.raster_backward, workspace(parts, raster.workspace_size(len(planes)))),
         *(np.zeros(1, np.int64), width, height),
         *(view.offsets, drawn.ends, view.entries, view.masks),
-        *(view.footprints, view.extras),
+        *(view.footprints, None if plain else view.extras),
         *(image.numpy(), planes.numpy(), transmittance.numpy()),
-        *(v_image, v_planes, v_alphas.contiguous().numpy(), absgrad, table),
+        *(v_image, v_planes, v_alphas.contiguous().numpy(), None if plain else absgrad, table),
     )
     arrays = {name: np.empty(a.shape, np.float32) for name, a in vars(p).items()}
     means2d = np.empty((len(p.means), 2), np.float32)

@@ -59,7 +59,7 @@ def _own_cache() -> Iterator[bool]:
 
 
 def kernel(
-    signature: str, *, scalar_maths: bool = False, allocates: bool = False
+    *signatures: str, scalar_maths: bool = False, allocates: bool = False
 ) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Compiles a kernel now, or loads it from the cache; it runs without the interpreter's lock.
 
@@ -67,7 +67,8 @@ def kernel(
     for every part. What it writes must not depend on ``parts``.
 
     Args:
-        signature: Numba's.
+        signatures: Numba's. With several there is machine code for each of them: where an argument
+            is ``none``, what is done with it is left out.
         scalar_maths: Multiplications and additions may be fused.
         allocates: It makes arrays of its own. Without that Numba need not count references, which
             costs two atomic operations for every array at every call of a helper; arrays to work
@@ -77,7 +78,7 @@ def kernel(
     def decorate(function: Callable[..., None]) -> Callable[..., None]:
         with _own_cache() as cached:
             compiled: Callable[..., None] = njit(
-                signature,
+                list(signatures),
                 cache=cached,
                 nogil=True,
                 error_model="numpy",

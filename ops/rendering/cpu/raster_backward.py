@@ -48,6 +48,7 @@ from ops.rendering.cpu.simd import (
 )
 from ops.rendering.cpu.simd_matrix import add_products, load16, weighted_sum, zero16
 from ops.rendering.cpu.simd_memory import (
+    align_stack,
     next_of,
     prefetch,
     sum16,
@@ -92,6 +93,22 @@ def workspace_size(n_extras: int) -> int:
     padded = columns(n_extras) - EXTRAS
     size = ((BLOCKS + 1) * (5 + padded_extras(n_extras)) + padded + 3) * LANES
     return size + (CHUNK * (_ROW + LANES + 2) + 2 * BLOCKS + LANES if n_extras >= MANY else 0)
+
+
+@helper
+def begin_two(todo: int, footprint: Any) -> Any:
+    """The two lowest blocks of a mask, and the mask without them.
+
+    Each is its number, u and dy, and alpha before and after it is cut.
+    """
+    block0 = lowest_block(todo)
+    todo &= todo - 1
+    block1 = lowest_block(todo)
+    todo &= todo - 1
+    u0, y0, exponent0 = exponent_in_block(block0, footprint)
+    u1, y1, exponent1 = exponent_in_block(block1, footprint)
+    (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+    return (block0, u0, y0, full0, alpha0), (block1, u1, y1, full1, alpha1), todo
 
 
 @helper
@@ -200,11 +217,17 @@ def alpha_gradient(o: int, alpha: Any, T: Any, weight: Any, gc: Any, scratch: An
     return T * gc - R / (_f(1) - alpha)
 
 
-@kernel(
+_SIGNATURE = (
     "void(i8, i8, f4[:,::1],"
-    " i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
-    " f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], b1,"
+    " i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1], {extras},"
+    " f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], {with_abs},"
     " f4[:,::1])"
+)
+
+
+@kernel(  # as in the forward pass
+    _SIGNATURE.format(extras="f4[:,::1]", with_abs="b1"),
+    _SIGNATURE.format(extras="none", with_abs="none"),
 )
 def raster_backward(
     part: int,
@@ -232,10 +255,15 @@ def raster_backward(
 
     Takes what :func:`raster_forward` took and gave, and the loss gradients: ``v_image``
     [H, W, 3], ``v_planes`` [E, H, W] and ``v_alphas`` [H, W], or [0, 0] where it is 0.
+    ``with_abs`` asks for the sums of |dL/dmean2d|; where there are no extras and it does not,
+    ``extras`` and ``with_abs`` may both be None.
     """
+    align_stack()
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
-    n_extras = extras.shape[1]
+    n_extras = 0
+    if extras is not None:
+        n_extras = extras.shape[1]
     n_columns = table.shape[1]
     with_alphas = v_alphas.shape[0] > 0
     # Of a block: transmittance, R, gradient of each channel. Behind all: a vector per extra to sum.
@@ -296,7 +324,7 @@ def raster_backward(
             if at % CHECK_EVERY == 0:  # see the forward pass
                 live &= ~finished
             number = (at - offsets[tile]) % CHUNK
-            if many and number == 0:
+            if extras is not None and many and number == 0:
                 stop = min(at + CHUNK, end)
                 chunk_products(
                     *(at, stop, live, entries, masks, extras),
@@ -315,14 +343,13 @@ def raster_backward(
             rgb = color_of(i, footprints)
             q0, qu, qy, quu, quy, qyy = zero, zero, zero, zero, zero, zero
             g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
-            while todo != 0:
-                block0 = lowest_block(todo)
-                todo &= todo - 1
-                block1 = lowest_block(todo)
-                todo &= todo - 1
-                u0, dy0, exponent0 = exponent_in_block(block0, footprint)
-                u1, dy1, exponent1 = exponent_in_block(block1, footprint)
-                (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+            one, two, todo = begin_two(todo, footprint)
+            while one[0] < BLOCKS:
+                # Begun before these two are done: a processor does not look far enough ahead.
+                next_one, next_two, todo = begin_two(todo, footprint)
+                block0, u0, dy0, full0, alpha0 = one
+                block1, u1, dy1, full1, alpha1 = two
+                one, two = next_one, next_two
                 going_on0, T0, weight0 = blend_again(block0 * stride, alpha0, scratch)
                 going_on1, T1, weight1 = blend_again(block1 * stride, alpha1, scratch)
                 if not any_lane(going_on0):
@@ -333,14 +360,17 @@ def raster_backward(
                 g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
                 v, gc1 = color_gradients(block1 * stride, rgb, scratch)
                 g0, g1, g2 = fma(weight1, v[0], g0), fma(weight1, v[1], g1), fma(weight1, v[2], g2)
-                if many:
-                    slot0, slot1 = number * _ROW + block0 * LANES, number * _ROW + block1 * LANES
-                    gc0, gc1 = gc0 + vload(kept, slot0), gc1 + vload(kept, slot1)
-                    vstore(kept, slot0, weight0)
-                    vstore(kept, slot1, weight1)
-                elif n_extras > 0:
-                    gc0 = gc0 + extra_gradients(block0 * stride, weight0, i, extras, sums, scratch)
-                    gc1 = gc1 + extra_gradients(block1 * stride, weight1, i, extras, sums, scratch)
+                if extras is not None:
+                    if many:
+                        slot0 = number * _ROW + block0 * LANES
+                        slot1 = number * _ROW + block1 * LANES
+                        gc0, gc1 = gc0 + vload(kept, slot0), gc1 + vload(kept, slot1)
+                        vstore(kept, slot0, weight0)
+                        vstore(kept, slot1, weight1)
+                    else:
+                        o0, o1 = block0 * stride, block1 * stride
+                        gc0 = gc0 + extra_gradients(o0, weight0, i, extras, sums, scratch)
+                        gc1 = gc1 + extra_gradients(o1, weight1, i, extras, sums, scratch)
                 by_alpha0 = alpha_gradient(block0 * stride, alpha0, T0, weight0, gc0, scratch)
                 by_alpha1 = alpha_gradient(block1 * stride, alpha1, T1, weight1, gc1, scratch)
                 counts0 = both(going_on0, ge(MAX_ALPHA, full0))
@@ -355,7 +385,7 @@ def raster_backward(
                 qz, pz = q * dy0, p * dy1
                 qy = qy + qz + pz
                 qyy = fma(pz, dy1, fma(qz, dy0, qyy))
-                if with_abs:
+                if with_abs is not None and with_abs:
                     qx, px = qx * kx, px * kx
                     ax = ax + vabs(qx) + vabs(px)
                     ay = ay + vabs(fnma(slope, qx, qz * ky)) + vabs(fnma(slope, px, pz * ky))

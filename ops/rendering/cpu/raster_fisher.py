@@ -27,15 +27,13 @@ import numpy as np
 
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import FOOTPRINT
-from ops.rendering.cpu.raster_backward import blend_again
+from ops.rendering.cpu.raster_backward import begin_two, blend_again
 from ops.rendering.cpu.raster_forward import (
     AHEAD,
     CHECK_EVERY,
     MAX_ALPHA,
     color_of,
-    exponent_in_block,
     footprint_in_tile,
-    opacities,
 )
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, fnma, ge, select, splat
 from ops.rendering.cpu.simd_memory import (
@@ -55,7 +53,6 @@ from ops.rendering.cpu.tiles import (
     TILE,
     blocks_in_image,
     inside_image,
-    lowest_block,
     read_block,
     read_block3,
 )
@@ -147,22 +144,6 @@ def look_through(
         other = contrast(o + (4 + k) * LANES, T, weight, value, scratch)
         squares = fma(other, other, squares)
     return (red, green, blue), odds, squares * (odds * odds)
-
-
-@helper
-def begin_two(todo: int, footprint: Any) -> Any:
-    """The two lowest blocks of a mask, and the mask without them.
-
-    Each is its number, u and dy, and alpha before and after it is cut.
-    """
-    block0 = lowest_block(todo)
-    todo &= todo - 1
-    block1 = lowest_block(todo)
-    todo &= todo - 1
-    u0, y0, exponent0 = exponent_in_block(block0, footprint)
-    u1, y1, exponent1 = exponent_in_block(block1, footprint)
-    (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
-    return (block0, u0, y0, full0, alpha0), (block1, u1, y1, full1, alpha1), todo
 
 
 @helper

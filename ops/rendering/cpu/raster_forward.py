@@ -42,7 +42,7 @@ from ops.rendering.cpu.simd import (
     vneg,
 )
 from ops.rendering.cpu.simd_matrix import add_outer, load16, store16
-from ops.rendering.cpu.simd_memory import next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import align_stack, next_of, prefetch, vfill, vload, vstore
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
@@ -219,9 +219,15 @@ def blend_chunk(
         whose[_SLOTS + block] = 0
 
 
-@kernel(
-    "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], f4[:,::1],"
-    " f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8[::1])"
+_SIGNATURE = (
+    "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i4[:,::1], i8[::1], f4[:,::1], {extras},"
+    " f4[:,:,::1], f4[:,:,::1], f4[:,:,::1], f4[:,::1], f4[:,::1], {median}, i8[::1])"
+)
+
+
+@kernel(  # what is needed for colours only is a kernel of its own, which more registers are left to
+    _SIGNATURE.format(extras="f4[:,::1]", median="f4[:,::1]"),
+    _SIGNATURE.format(extras="none", median="none"),
 )
 def raster_forward(
     part: int,
@@ -256,19 +262,23 @@ def raster_forward(
         entries: [intersections, 2] from :func:`binning.place`.
         masks: [intersections] from :func:`binning.place`.
         footprints: [N, 16].
-        extras: [N, E] whatever else is to be blended.
+        extras: [N, E] whatever else is to be blended; or, and then no median either, None.
         background: [1, 1, 3] or [H, W, 3] colour behind everything.
         image: [H, W, 3] out.
         planes: [E, H, W] out, the blended extras.
         transmittance: [H, W] out, what of the background is seen.
         alphas: [H, W] out, 1 minus it.
-        median: [H, W] out, depth where transmittance falls below 1/2; or [0, 0].
+        median: [H, W] out, depth where transmittance falls below 1/2; or [0, 0], or None.
         ends: [tiles] out, the end of the entries that a tile looked at before it was finished.
     """
+    align_stack()
     across = (width + TILE - 1) // TILE
     n_tiles = offsets.shape[0] - 1
-    n_extras = extras.shape[1]
-    with_median = median.shape[0] > 0
+    n_extras, with_median = 0, False
+    if extras is not None:
+        n_extras = extras.shape[1]
+    if median is not None:
+        with_median = median.shape[0] > 0
     # Of a block: transmittance (negative once a pixel is finished), red, green, blue, median depth,
     # extras.
     many = n_extras >= MANY
@@ -324,15 +334,17 @@ def raster_forward(
                     if with_median:
                         note_median(block0 * stride, T0, after0, depth, scratch)
                         note_median(block1 * stride, T1, after1, depth, scratch)
-                    if many:
-                        keep_weight(block0, e - chunk, weight0, weights, whose)
-                        keep_weight(block1, e - chunk, weight1, weights, whose)
-                    elif n_extras > 0:
-                        blend_extras(block0 * stride, weight0, i, extras, scratch)
-                        blend_extras(block1 * stride, weight1, i, extras, scratch)
+                    if extras is not None:
+                        if many:
+                            keep_weight(block0, e - chunk, weight0, weights, whose)
+                            keep_weight(block1, e - chunk, weight1, weights, whose)
+                        else:
+                            blend_extras(block0 * stride, weight0, i, extras, scratch)
+                            blend_extras(block1 * stride, weight1, i, extras, scratch)
             at = stop
             live &= ~finished
-            if many and (at == end or live == 0 or at - chunk == CHUNK):
+            chunk_ends = many and (at == end or live == 0 or at - chunk == CHUNK)
+            if extras is not None and chunk_ends:
                 blend_chunk(chunk, at, entries, extras, stride, scratch, weights, whose, local)
                 chunk = at
         ends[tile] = at
@@ -358,7 +370,7 @@ def raster_forward(
                 behind = read_block3(background, Y, X, edge)
                 r, g, b = fma(T, behind[0], r), fma(T, behind[1], g), fma(T, behind[2], b)
             write_block3(image, Y, X, (r, g, b), edge)
-            if with_median:
+            if median is not None and with_median:
                 write_block(median, Y, X, vload(scratch, o + 4 * LANES), edge)
         for k in range(n_extras):  # plane by plane: they lie far apart in memory
             plane = planes[k]

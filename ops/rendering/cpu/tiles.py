@@ -61,26 +61,28 @@ def lowest_block(typingctx: Any, mask: Any) -> Any:
 
 
 @vector_intrinsic
-def masks_of_rows(typingctx: Any, first: Any, end: Any) -> Any:
-    """Two masks of blocks from the column interval [first, end) of each of sixteen block rows.
+def mask_of_rows(typingctx: Any, columns: Any) -> Any:
+    """The mask of the blocks that lie in an interval of columns for each of the eight block rows.
 
-    Intervals are whole numbers from 0 to 8; those that end before they begin are empty.
+    Intervals are whole numbers from 0 to 8: where they begin in lanes 8 to 15, where they end, not
+    included, in lanes 0 to 7. Those that end before they begin are empty.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        def ones_below(columns: Any) -> Any:
-            one = ir.Constant(VI, [1] * LANES)
-            return builder.shl(one, builder.fptosi(columns, VI))
+        whole = ir.VectorType(ir.IntType(32), ACROSS)
+        one = ir.Constant(VI, [1] * LANES)
+        power = builder.shl(one, builder.fptosi(arguments[0], VI))
+        end, begin = (
+            builder.shuffle_vector(power, power, ir.Constant(whole, list(range(o, o + ACROSS))))
+            for o in (0, ACROSS)
+        )
+        bits = builder.sub(end, begin)
+        none = ir.Constant(whole, [0] * ACROSS)
+        bits = builder.select(builder.icmp_signed(">", bits, none), bits, none)
+        rows = builder.trunc(bits, ir.VectorType(ir.IntType(8), ACROSS))
+        return builder.bitcast(rows, ir.IntType(64))
 
-        low, high = arguments
-        empty = builder.fcmp_ordered(">", low, high)
-        bits = builder.sub(ones_below(builder.select(empty, low, high)), ones_below(low))
-        rows = builder.trunc(bits, ir.VectorType(ir.IntType(8), LANES))
-        pair = builder.bitcast(rows, ir.VectorType(ir.IntType(64), 2))
-        masks = [builder.extract_element(pair, ir.Constant(ir.IntType(32), i)) for i in (0, 1)]
-        return context.make_tuple(builder, signature.return_type, masks)
-
-    return types.UniTuple(types.int64, 2)(first, end), codegen
+    return types.int64(columns), codegen
 
 
 @helper

@@ -204,12 +204,13 @@ def _bin(
     parts = len(at_most)
     across = -(-width // TILE)
     tiles = across * -(-height // TILE)
-    counts = np.empty((parts, tiles + across), np.int32)
+    counts = np.empty((parts, tiles), np.int32)
     spans = np.zeros((n, 2), np.int32)
     starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
     where = (order, footprints, width, height)
-    if int(at_most.sum()) > _MANY:
+    room = int(at_most.sum())
+    if room > _MANY:
         run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
         at_most = ends.copy()
         exact = int(at_most.sum())
@@ -220,9 +221,10 @@ def _bin(
             )
         what = f"a list of {exact:,} intersections with image tiles"
         guard_memory(2 * exact * RECORD_BYTES, what)
-    at_most += 2  # the last one is written before it is known to be any
-    room = int(at_most.sum())
-    starts[1:] = np.cumsum(at_most)[:-1]
+        room = exact
+    room += parts  # the last one of a share is written before it is known to be any
+    for part in range(1, parts):
+        starts[part] = starts[part - 1] + at_most[part - 1] + 1
     records, masks = np.empty((room, 2), np.int32), np.empty(room, np.int64)
     run(parts, bin_gaussians, *where, starts, True, records, masks, counts, spans, ends)
     offsets = np.empty(tiles + 1, np.int64)
@@ -254,14 +256,15 @@ def rasterise(view: View, background: Tensor | None, *, median_depth: bool = Fal
     planes = torch.empty(n_extras, height, width)
     transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
     median = torch.empty((height, width) if median_depth else (0, 0))
+    plain = n_extras == 0 and not median_depth
     ends = np.empty(len(view.offsets) - 1, np.int64)
     parts = threads()
     run(
         *(parts, raster_forward, workspace(parts, workspace_size(n_extras))),
         *(np.zeros(1, np.int64), width, height),
         *(view.offsets, view.entries, view.masks),
-        *(view.footprints, view.extras, _background(background)),
+        *(view.footprints, None if plain else view.extras, _background(background)),
         *(image.numpy(), planes.numpy(), transmittance.numpy(), alphas.numpy()),
-        *(median.numpy(), ends),
+        *(None if plain else median.numpy(), ends),
     )
     return Drawn(image, planes, transmittance, alphas, median, ends)

@@ -13,6 +13,8 @@ from ops.mipmap.baselines import mip_tuned, mip_tuned_candidate
 from ops.mipmap.losses import adaptation_loss
 from ops.mipmap.prior.bicubic import BicubicPrior
 from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
+from ops.mipmap.resample import bicubic
+from ops.mipmap.scales import scaled_cameras
 from ops.mipmap.settings import AdaptSettings, PseudoSettings
 from ops.rendering.render import render
 from ops.splats.model import Splats
@@ -24,7 +26,8 @@ QUICK = AdaptSettings.from_preset("preview", iterations=40, control_every=10, ch
 
 def pseudo_of(splats: Splats, views: MadeViews, scale: Fraction) -> PseudoTruth:
     renders = base_renders(splats, views.cameras)
-    return pseudo_truth(renders, views.cameras, scale, PseudoSettings(), BicubicPrior())
+    cameras = scaled_cameras(views.cameras, scale)
+    return pseudo_truth(renders, cameras, scale, PseudoSettings(), BicubicPrior())
 
 
 def run(splats: Splats, views: MadeViews, scale: Fraction, **changed: object) -> AdaptResult:
@@ -60,6 +63,20 @@ def test_pseudo_ground_truth_has_the_size_of_the_scale(splats: Splats, views: Ma
         pseudo_truth(base_renders(splats, views.cameras), views.cameras, DOUBLE, PseudoSettings())
     with pytest.raises(InputError, match="a render for each of 12 cameras, found 0"):
         pseudo_truth((), views.cameras, HALF, PseudoSettings())
+
+
+def test_pseudo_ground_truth_has_the_size_of_the_photos_whatever_the_rounding(
+    splats: Splats, views: MadeViews
+) -> None:
+    """13 x 11 enlarged by 8 is larger than photos of 101 and smaller than photos of 91 pixels."""
+    coarse = views.cameras.resized([13] * 12, [11] * 12)
+    renders = base_renders(splats, coarse)
+    for width, height in ((101, 85), (104, 91), (107, 88)):
+        fine = coarse.resized([width] * 12, [height] * 12)
+        found = pseudo_truth(renders, fine, Fraction(8), PseudoSettings(), BicubicPrior())
+        assert {tuple(c.shape) for c in found.colors} == {(height, width, 3)}
+        expected = bicubic(renders[3].clamp(0, 1), width, height).clamp(0, 1)
+        assert (found.colors[3] / 255 - expected).abs().mean() < 0.01
 
 
 def test_nothing_moves_where_there_is_nothing_to_learn(splats: Splats, views: MadeViews) -> None:

@@ -13,9 +13,15 @@ from ops.errors import InputError
 from ops.mipmap.evaluate import HELD_OUT, TRANSDUCTIVE, ScaleEvaluation, evaluate_scale
 from ops.mipmap.figures import curves, strip
 from ops.mipmap.prior.dispatch import make_prior
-from ops.mipmap.protocol import base_divisor, base_views, true_views, view_roles
+from ops.mipmap.protocol import base_views, view_roles
 from ops.mipmap.scales import sorted_scales
-from ops.mipmap.settings import AdaptSettings, PriorSettings, ProtocolSettings, PseudoSettings
+from ops.mipmap.settings import (
+    AdaptSettings,
+    PriorSettings,
+    ProtocolSettings,
+    PseudoSettings,
+    base_divisor,
+)
 from ops.mipmap.study import Base, pictures_at_base, run_scale
 from ops.splats.settings import TrainSettings
 from ops.splats.training import train
@@ -39,7 +45,7 @@ def study() -> Study:
     for divisor in (1, 4):
         views = base_views(capture, divisor)
         found = train(views, points, TrainSettings.from_preset("preview", iterations=400))
-        bases[divisor] = Base(splats=found.splats, views=views, iterations=400)
+        bases[divisor] = Base(splats=found.splats, capture=capture, divisor=divisor, iterations=400)
     roles = view_roles(capture.splits, PROTOCOL)
     prior = make_prior(
         bases[4].views, roles.train, PriorSettings(iterations=300, learning_rate=2e-3)
@@ -50,7 +56,7 @@ def study() -> Study:
         _, evaluations[str(scale)] = run_scale(
             bases[divisor],
             scale,
-            true_views(capture, scale, divisor),
+            bases[divisor].truth_at(scale),
             PROTOCOL,
             PseudoSettings(),
             AdaptSettings.from_preset("preview", iterations=250),
@@ -129,8 +135,7 @@ def test_scores_need_a_base_and_the_right_pictures(study: Study) -> None:
     from ops.mipmap.pseudo import base_renders, pseudo_truth
 
     cameras = base.views.cameras[[0, 1]]
-    few = pseudo_truth(
-        base_renders(base.splats, cameras), cameras, Fraction(1, 2), PseudoSettings()
-    )
+    half = base.cameras_at(Fraction(1, 2), [0, 1])
+    few = pseudo_truth(base_renders(base.splats, cameras), half, Fraction(1, 2), PseudoSettings())
     with pytest.raises(InputError, match="a candidate 'base'"):
         evaluate_scale((), few, roles, None, base_iterations=1)

@@ -4,6 +4,7 @@ from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
@@ -13,6 +14,7 @@ from ops.capture.demo.views import DemoViews, demo_views
 from ops.capture.model import indices_of
 from ops.errors import InputError, UnavailableError
 from ops.mipmap.prior.dispatch import make_prior, prior_arrays, prior_from, prior_quality
+from ops.mipmap.prior.interface import Upscaler
 from ops.mipmap.prior.pairs import make_pairs
 from ops.mipmap.prior.pretrained import load_pretrained, missing, read_tensors
 from ops.mipmap.settings import PriorSettings
@@ -93,7 +95,7 @@ def test_pretrained_says_what_is_missing(tmp_path: Path, monkeypatch: pytest.Mon
     file = tmp_path / "x2.safetensors"
     save_file({"w": torch.ones(2)}, file)
     monkeypatch.setitem(sys.modules, "spandrel", None)
-    with pytest.raises(UnavailableError, match="pip install spandrel"):
+    with pytest.raises(UnavailableError, match=r"pip install -c constraints\.txt spandrel"):
         load_pretrained(named(file))
     assert "spandrel" in (missing(named(file)) or "")
 
@@ -163,3 +165,79 @@ def test_a_pretrained_network_is_used_at_its_own_factor(
     twice = replace(settings, files=(settings.files[0],) * 2, sha256=(settings.sha256[0],) * 2)
     with pytest.raises(InputError, match="as another of the files does"):
         load_pretrained(twice)
+
+
+def test_training_goes_on_where_it_was_interrupted(photos: DemoViews, tmp_path: Path) -> None:
+    settings = replace(QUICK, iterations=230, channels=8, blocks=1, crop=12)
+    whole = prior_arrays(make_prior(photos, range(6), settings))
+
+    class StoppedError(Exception):
+        pass
+
+    def stop(done: int, *_: object) -> None:
+        if done >= 220:
+            raise StoppedError
+
+    def attempt(progress: object, settings: PriorSettings = settings) -> Upscaler:
+        return make_prior(
+            photos,
+            range(6),
+            settings,
+            checkpoint_path=tmp_path / "state",
+            progress=progress,  # type: ignore[arg-type]
+        )
+
+    with pytest.raises(StoppedError):
+        attempt(stop)
+    begun: list[int] = []
+    again = prior_arrays(attempt(lambda done, *_: begun.append(done)))
+    assert begun[0] == 200
+    assert {k: v.tobytes() for k, v in again.items()} == {k: v.tobytes() for k, v in whole.items()}
+    begun.clear()
+    attempt(lambda done, *_: begun.append(done), replace(settings, seed=1))
+    assert begun[0] == 0, "other settings start anew"
+
+
+def test_without_held_out_photos_a_prior_is_not_measured(photos: DemoViews) -> None:
+    found = prior_quality(make_prior(photos, (), PriorSettings(kind="bicubic")), photos, ())
+    assert found.photos == 0
+    assert np.isnan([found.bicubic, found.prior]).all()
+
+
+@pytest.mark.filterwarnings("ignore:torch.meshgrid")
+@pytest.mark.parametrize("suffix", ["safetensors", "pth"])
+def test_swinir_is_read_from_its_published_form(tmp_path: Path, suffix: str) -> None:
+    """The real package and architecture with random weights: what is loaded is what was saved."""
+    reason = "spandrel, the extra super-resolution, is not installed"
+    swinir = pytest.importorskip("spandrel.architectures.SwinIR", reason=reason)
+    state = torch.get_rng_state()
+    found = []
+    for factor in (2, 4):
+        torch.manual_seed(factor)
+        network = swinir.SwinIR(
+            **{"upscale": factor, "in_chans": 3, "img_size": 64, "window_size": 8},
+            **{"img_range": 1.0, "depths": [2, 2], "embed_dim": 24, "num_heads": [2, 2]},
+            **{"mlp_ratio": 2, "upsampler": "pixelshuffle", "resi_connection": "1conv"},
+        ).eval()
+        file = tmp_path / f"x{factor}.{suffix}"
+        if suffix == "pth":
+            torch.save({"params": network.state_dict()}, file)  # as its authors publish it
+        else:
+            save_file({k: v.contiguous() for k, v in network.state_dict().items()}, file)
+        found.append((factor, network, named(file)))
+    torch.set_rng_state(state)
+    prior = load_pretrained(
+        replace(
+            found[0][2],
+            files=tuple(s.files[0] for *_, s in found),
+            sha256=tuple(s.sha256[0] for *_, s in found),
+        )
+    )
+    assert prior.factors == (2, 4)
+    assert prior.label == "SwinIR x2, SwinIR x4 (pretrained, file)"
+    image = torch.rand(16, 24, 3)
+    for factor, network, _ in found:
+        with torch.no_grad():
+            expected = network(image.permute(2, 0, 1)[None])[0].permute(1, 2, 0).clamp(0, 1)
+        torch.testing.assert_close(prior(image, factor), expected)
+        assert prior(image[:13, :21], factor).shape == (13 * factor, 21 * factor, 3)

@@ -2,24 +2,28 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ops.errors import InputError
 from ops.mipmap.ablate import ablations
-from ops.mipmap.protocol import base_divisor, check_sizes, view_roles
+from ops.mipmap.protocol import cameras_at, check_sizes, true_views, view_roles
 from ops.mipmap.scales import parse_scale, scale_name, scaled_cameras, scaled_size, sorted_scales
 from ops.mipmap.settings import (
     AdaptSettings,
     PriorSettings,
     ProtocolSettings,
     PseudoSettings,
+    base_divisor,
     table_for,
 )
 
 from .conftest import MadeViews, cameras_around
 
+QUIETLY = settings(deadline=None)  # the first call loads what torch needs
 
+
+@QUIETLY
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_a_scale_is_read_back_from_its_name(up: int, down: int) -> None:
     scale = Fraction(up, down)
@@ -38,12 +42,14 @@ def test_scales_are_sorted_and_must_differ() -> None:
         sorted_scales(["x1_2", "x2_4"])
 
 
+@QUIETLY
 @given(st.integers(1, 5000), st.integers(1, 5000), st.fractions(Fraction(1, 64), 64))
 def test_sizes_are_rounded_exactly(width: int, height: int, scale: Fraction) -> None:
     for size, old in zip(scaled_size(width, height, scale), (width, height), strict=True):
         assert size == 1 or abs(size - old * scale) <= Fraction(1, 2)
 
 
+@QUIETLY
 @given(st.integers(3, 900), st.integers(3, 900), st.sampled_from(["x1_8", "x1_3", "x2", "x7_5"]))
 def test_fields_of_view_stay(width: int, height: int, name: str) -> None:
     cameras = cameras_around(2, width, height).to(dtype=torch.float64)
@@ -125,8 +131,39 @@ def test_extra_views_are_never_adapted_on(views: MadeViews) -> None:
         assert not set(roles.extra) & set(roles.adapted)
         assert roles.transductive == (which != "train")
         assert set(roles.pictures) == {*roles.adapted, 0, 3, 6, 9}
-    with pytest.raises(InputError, match="expected training and held-out views"):
-        view_roles(("train",) * 4, ProtocolSettings())
+    with pytest.raises(InputError, match="expected training views, found none among 4"):
+        view_roles(("test",) * 4, ProtocolSettings())
+
+
+def test_without_held_out_views_training_views_are_scored_and_said_to_be() -> None:
+    for which in ("test", "train", "both"):
+        roles = view_roles(("train",) * 4, ProtocolSettings(views=which))
+        assert roles.adapted == roles.scored == roles.pictures == (0, 1, 2, 3)
+        assert roles.extra == ()
+        assert roles.fitted
+    assert not view_roles(("train", "train", "test"), ProtocolSettings()).fitted
+    with pytest.raises(InputError, match="at least 2 views to adapt on, found 1"):
+        view_roles(("train",), ProtocolSettings())
+
+
+@QUIETLY
+@given(
+    st.integers(16, 1000),
+    st.integers(16, 1000),
+    st.integers(1, 9),
+    st.sampled_from(["x1_8", "x1_4", "x1_2", "x2", "x3", "x4", "x8"]),
+)
+def test_renders_at_a_scale_have_the_size_of_the_photos_there(
+    width: int, height: int, divisor: int, name: str
+) -> None:
+    capture = MadeViews(cameras_around(2, width, height), ("train", "test"), [])
+    photos = true_views(capture, parse_scale(name), divisor)
+    cameras = cameras_at(capture.cameras, parse_scale(name), divisor)
+    if photos is None:
+        assert parse_scale(name) > divisor
+    else:
+        assert (cameras.widths, cameras.heights) == (photos.cameras.widths, photos.cameras.heights)
+        torch.testing.assert_close(cameras.Ks, photos.cameras.Ks)
 
 
 def test_scales_without_pixels_are_refused(views: MadeViews) -> None:
@@ -158,3 +195,28 @@ def test_ablations_change_one_thing_each() -> None:
             if value != getattr(old, name)
         ]
         assert changed == [variation.question]
+
+
+def test_the_preset_of_the_paper_is_what_its_code_does() -> None:
+    """arXiv 2408.06286 and its released code, arguments and train_mipmap.py."""
+    found = AdaptSettings.from_preset("paper")
+    rates = {n: v for n, v in vars(found).items() if n.endswith("_lr")}
+    assert rates == {
+        "means_lr": 0.0, "scales_lr": 5e-3, "quats_lr": 1e-3, "opacities_lr": 5e-2,
+        "sh0_lr": 2.5e-3, "shN_lr": 1.25e-4,
+    }  # fmt: skip
+    assert found.rate_final == 1.0
+    assert (found.iterations, found.loss, found.start) == (1_000, "l2", "base")
+    assert (found.control_every, found.densify_gradient) == (100, 2e-4)
+    assert (found.prune, found.prune_opacity) == (True, 5e-3)
+    assert (found.reset, found.reset_opacity, found.densify) == ("white", 0.01, "always")
+    assert found.opacity_regularisation == 0.0
+    protocol = ProtocolSettings.from_preset("paper")
+    assert (protocol.views, protocol.train_pictures, protocol.extra_every) == ("test", "renders", 0)
+    assert (protocol.shrink_base_by, protocol.enlarge_base_by) == (1, 8)
+    assert PseudoSettings.from_preset("paper").shrink == "bilinear"
+
+
+def test_adaptation_is_a_thirtieth_of_the_training_of_a_base_at_most() -> None:
+    for preset in ("preview", "standard", "paper"):
+        assert AdaptSettings.from_preset(preset).iterations <= 0.034 * 30_000

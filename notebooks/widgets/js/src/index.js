@@ -2,11 +2,19 @@
 // and may return what is to be called when it goes.
 import { followLinks } from "./links.js";
 import { Panel } from "./panel.js";
+import { showCompare } from "./compare/compare.js";
+import { showMesh } from "./mesh/view.js";
+import { showPyramid } from "./pyramid/pyramid.js";
+import { showRender } from "./render/view.js";
 import { showSplats } from "./splats/view.js";
 import { showStore } from "./store/store.js";
 import { showTable } from "./table/table.js";
 
 const KINDS = {
+  compare: showCompare,
+  mesh: showMesh,
+  pyramid: showPyramid,
+  render: showRender,
   splats: showSplats,
   store: showStore,
   table: showTable,

@@ -5,10 +5,10 @@ import { h } from "./dom.js";
 const STILL_AFTER = 1200; // milliseconds without a change
 const STILL_WIDTH = 960; // pixels at most
 
-function addStyle(root, name, css) {
+function addStyle(root, name, text) {
   const place = root instanceof ShadowRoot ? root : document.head;
   if (place.querySelector(`style[data-splatworks="${name}"]`)) return;
-  place.append(h("style", { "data-splatworks": name, text: css }));
+  place.append(h("style", { "data-splatworks": name, text }));
 }
 
 export class Panel {
@@ -21,13 +21,13 @@ export class Panel {
     this.answers = new Map();
     this.asked = 0;
     el.append(this.root);
-    this.style("base", css);
+    addStyle(el.getRootNode(), "base", css);
     this.listen("msg:custom", (content, buffers) => this.#hear(content, buffers));
   }
 
-  /** Add a sheet of styles to the page, once. */
-  style(name, css) {
-    addStyle(this.root.getRootNode(), name, css);
+  /** Add the style sheet of a kind of widget, once per page. */
+  style(name, text) {
+    addStyle(this.root.getRootNode(), name, text);
   }
 
   /** The value of a trait. */
@@ -81,7 +81,7 @@ export class Panel {
   ask(content) {
     if (this.alone) return Promise.resolve(null);
     const id = ++this.asked;
-    return new Promise((resolve) => {
+    return new Promise((resolve, reject) => {
       this.answers.set(id, resolve);
       if (!this.send({ ...content, id })) {
         this.answers.delete(id);

@@ -46,6 +46,11 @@ class App {
   #planes; // { near, far }
   #until = 0; // when the engine may sleep
   #ends = [];
+  #drawn = new Set();
+  #fence = null; // of the frame that the device is drawing
+  #again = false; // another is wanted
+  #start = 0;
+  #timer = 0;
 
   constructor(app, canvas, planes) {
     this.app = app;
@@ -61,6 +66,8 @@ class App {
     app.root.addChild(this.camera);
 
     app.autoRender = false;
+    app.on("prerender", this.#begun);
+    app.on("postrender", this.#submitted);
     const again = app.requestAnimationFrame.bind(app);
     app.requestAnimationFrame = () => {
       if (performance.now() < this.#until) again();
@@ -76,8 +83,15 @@ class App {
     return this.device.contextLost;
   }
 
-  /** Draw soon, once. */
+  /**
+   * Draw soon, once; where a frame is still being drawn, after it. Frames that pile up in a slow
+   * device would hold up the whole page.
+   */
   draw() {
+    if (this.#fence) {
+      this.#again = true;
+      return;
+    }
     this.app.renderNextFrame = true;
     this.wake();
   }
@@ -88,11 +102,40 @@ class App {
     if (this.app.graphicsDevice && !this.app.frameRequestId) this.app.requestAnimationFrame();
   }
 
-  /** Call after each drawn frame, with the time (ms); returns what ends it. */
+  /** Call when the device has finished a frame, with the milliseconds it took; returns what ends it. */
   onDrawn(call) {
-    const handle = this.app.on("postrender", () => call(performance.now()));
-    return () => handle.off();
+    this.#drawn.add(call);
+    return () => this.#drawn.delete(call);
   }
+
+  #begun = () => {
+    this.#start = performance.now();
+  };
+
+  #submitted = () => {
+    const { gl } = this.device;
+    this.#fence = gl.fenceSync(gl.SYNC_GPU_COMMANDS_COMPLETE, 0);
+    gl.flush();
+    this.#poll();
+  };
+
+  #poll = () => {
+    const { gl } = this.device;
+    if (!this.#fence || !gl) return;
+    const state = gl.isContextLost() ? gl.CONDITION_SATISFIED : gl.clientWaitSync(this.#fence, 0, 0);
+    if (state === gl.TIMEOUT_EXPIRED) {
+      this.#timer = setTimeout(this.#poll, 2);
+      return;
+    }
+    gl.deleteSync(this.#fence);
+    this.#fence = null;
+    const took = performance.now() - this.#start;
+    for (const call of [...this.#drawn]) call(took);
+    if (this.#again) {
+      this.#again = false;
+      this.draw();
+    }
+  };
 
   /** Pixels of the canvas. */
   resize(width, height) {
@@ -173,6 +216,9 @@ class App {
   destroy() {
     for (const end of this.#ends.splice(0)) end();
     const context = this.device.gl;
+    clearTimeout(this.#timer);
+    this.#fence = null;
+    this.#drawn.clear();
     this.#until = 0;
     this.app.destroy();
     context?.getExtension("WEBGL_lose_context")?.loseContext();

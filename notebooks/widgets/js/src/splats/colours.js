@@ -18,7 +18,7 @@ export function colouring(model, name, { maps, labels, count }) {
   if (labels.includes(name)) {
     const map = bytesOf(maps.tab20);
     const colours = Array.from(values, (v) => triple(map, ((v % 256) + 256) % 256));
-    const seen = [...new Set(values)].sort((a, b) => a - b);
+    const seen = [...new Set(model.quantity(name))].sort((a, b) => a - b);
     return { colours, seen, map, name };
   }
   const map = bytesOf(maps.viridis);

@@ -15,6 +15,7 @@ import { Pace } from "./pace.js";
 import css from "./splats.css";
 import { Strip } from "./strip.js";
 
+const REST = 400; // milliseconds without a move until everything is drawn, where that takes long
 const CLICK = 4; // pixels that the mouse may move in a click
 
 export async function showSplats(panel) {
@@ -31,6 +32,7 @@ class SplatScreen {
     this.cameras = panel.get("cameras");
     this.pace = new Pace(this.model.count);
     this.hovered = -1;
+    this.resting = false; // everything is to be drawn
     this.shown = null; // what is drawn: { name, full, coarse }
     this.drawings = new Map(); // by quantity
     this.#build();
@@ -80,6 +82,7 @@ class SplatScreen {
     this.watcher.observe(this.stage);
     this.#listen();
     await this.#firstPicture();
+    this.#rest();
   }
 
   /** Take a drawing context, and draw. */
@@ -98,10 +101,7 @@ class SplatScreen {
     this.gl = gl;
     this.gl.camera.camera.gammaCorrection = pc.GAMMA_SRGB; // colours of splats are sRGB, and stay so
     this.endBlending = blendInHalfFloats(this.gl);
-    this.gl.onDrawn((time) => {
-      if (!this.orbit.moving) this.#settle();
-      else if (this.pace.drawn(time)) this.#fit();
-    });
+    this.gl.onDrawn((took) => this.#drawn(took));
     if (!this.orbit) this.#startCamera();
     this.#colour();
     this.#resize();
@@ -120,6 +120,7 @@ class SplatScreen {
     this.opening = true;
     await this.#open();
     await this.#firstPicture();
+    this.#rest();
     this.stage.style.backgroundImage = "";
     this.opening = false;
   }
@@ -127,7 +128,7 @@ class SplatScreen {
   #drop() {
     release(this);
     for (const { full, coarse } of this.drawings.values()) {
-      full.destroy();
+      full?.destroy();
       coarse?.destroy();
     }
     this.drawings.clear();
@@ -200,31 +201,32 @@ class SplatScreen {
         });
         this.gl.draw();
       };
-      this.gl.draw();
     });
+  }
+
+  #colouringOptions() {
+    return { maps: this.panel.get("color_maps"), labels: this.panel.get("labels") };
   }
 
   #drawing(name) {
     if (this.drawings.has(name)) return this.drawings.get(name);
     const { panel, model } = this;
     const made = (count) => {
-      const options = { maps: panel.get("color_maps"), labels: panel.get("labels"), count };
-      const colours = name ? colouring(model, name, options) : null;
+      const colours = name ? colouring(model, name, { ...this.#colouringOptions(), count }) : null;
       const gaussians = new Gaussians(this.gl.app, model, {
         count, colours: colours?.colours, antialiased: panel.get("antialiased"),
         onSorted: () => {
-          this.gl.draw();
+          this.gl?.draw();
           this.onSorted?.();
         },
       });
       return { gaussians, colours };
     };
-    const full = made(model.count);
-    const drawing = { name, full: full.gaussians, colours: full.colours, coarse: null, make: made };
+    const drawing = { name, full: null, coarse: null, part: 0, make: made };
     // One colouring beside the splats' own is kept; each holds a copy of the model on the GPU.
     for (const [other, { full, coarse }] of this.drawings) {
       if (other === "" || other === name) continue;
-      full.destroy();
+      full?.destroy();
       coarse?.destroy();
       this.drawings.delete(other);
     }
@@ -238,16 +240,11 @@ class SplatScreen {
       return;
     }
     const name = this.panel.get("color_by");
-    if (this.shown) {
-      this.shown.full.visible = false;
-      if (this.shown.coarse) this.shown.coarse.visible = false;
-    }
+    for (const gaussians of [this.shown?.full, this.shown?.coarse]) if (gaussians) gaussians.visible = false;
     this.shown = this.#drawing(name);
-    this.shown.full.visible = true;
-    this.legend.replaceChildren(this.shown.colours ? legend(this.shown.colours) : "");
-    this.#say();
-    this.gl.draw();
-    this.#settle();
+    const { maps, labels } = this.#colouringOptions();
+    this.legend.replaceChildren(name ? legend(colouring(this.model, name, { maps, labels, count: 1 })) : "");
+    if (this.orbit.width > 1) this.#fit();
   }
 
   /** Sizes of canvas and camera from the size on the page. */
@@ -265,14 +262,20 @@ class SplatScreen {
       return;
     }
     const { width, height } = this.orbit;
-    const { scale, part } = this.orbit.moving ? this.pace.now : { scale: 1, part: 1 };
+    const { scale, part } = this.resting ? { scale: 1, part: 1 } : this.pace.now;
     const ratio = Math.min(2, globalThis.devicePixelRatio || 1) * scale;
     this.gl.resize(Math.max(1, Math.round(width * ratio)), Math.max(1, Math.round(height * ratio)));
     const { shown } = this;
     const few = part < 1;
-    if (few) shown.coarse ??= shown.make(Math.round(this.model.count * part)).gaussians;
+    if (few && shown.part !== part) {
+      shown.coarse?.destroy();
+      shown.coarse = shown.make(Math.round(this.model.count * part)).gaussians;
+      shown.part = part;
+    }
+    if (!few && !shown.full) shown.full = shown.make(this.model.count).gaussians;
     if (shown.coarse) shown.coarse.visible = few;
-    shown.full.visible = !few;
+    if (shown.full) shown.full.visible = !few;
+    this.panel.root.dataset.drawn = "";
     this.#pose();
   }
 
@@ -296,21 +299,42 @@ class SplatScreen {
     if (moving && !this.wasMoving) this.#hover(-1);
     this.wasMoving = moving;
     if (moving) {
-      if (this.pace.level) this.#fit();
-      else this.#pose();
-    } else {
-      this.pace.rest();
-      this.#fit();
-      this.#settle();
-    }
+      clearTimeout(this.restTimer);
+      if (this.resting) {
+        this.resting = false;
+        this.#fit();
+      } else this.#pose();
+    } else this.#rest();
     this.strip.mark(this.orbit.index);
     this.#say();
+  }
+
+  /** Draw everything: at once, or after a while where that takes long. */
+  #rest() {
+    clearTimeout(this.restTimer);
+    this.restTimer = setTimeout(() => {
+      this.resting = true;
+      this.#fit();
+    }, this.pace.level ? REST : 0);
+  }
+
+  /** A frame is finished. */
+  #drawn(took) {
+    if (this.resting) this.#settle();
+    else if (this.pace.took(took) && this.orbit.moving) this.#fit();
+  }
+
+  /** The Gaussians that are drawn now. */
+  get #gaussians() {
+    const { full, coarse } = this.shown;
+    return coarse?.visible ? coarse : full;
   }
 
   /** Tell the kernel what is shown, and keep a picture of it. */
   #settle() {
     const { orbit, panel } = this;
-    if (!this.gl || !orbit || orbit.moving || panel.closed || this.shown.full.pending) return;
+    if (!this.gl || orbit.moving || panel.closed || this.#gaussians.pending) return;
+    panel.root.dataset.drawn = "all";
     const ratio = this.canvas.width / orbit.width;
     const K = Array.from(orbit.K, (k, i) => (i < 6 ? k * ratio : k));
     const now = { view: orbit.index, viewmat: Array.from(orbit.viewmat), K, size: [this.canvas.width, this.canvas.height] };
