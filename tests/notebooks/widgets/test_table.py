@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+import io
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import traitlets
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from notebooks.artifacts import open_artifact, scores
 from notebooks.widgets.export import save_page
@@ -156,6 +159,20 @@ def test_scores_of_an_evaluation(home: Home) -> None:
     assert both.row_views == [0, 1, 2, 0, 1, 2]
     with pytest.raises(InputError, match=r"expected an evaluation.*found \['history', 'splats'\]"):
         score_table(open_artifact("demo/splats/trained", home=home))
+
+
+def test_still_picture_has_bars_as_long_as_numbers_are_large() -> None:
+    widget = table({"x": [0.0, 5.0, 10.0], "y": [1.0, 1.0, 1.0]}, y="y")
+    picture = np.asarray(Image.open(io.BytesIO(widget.still())).convert("RGBA")).astype(int)
+    # Bars are a quarter of their blue, over nothing: rows 2 and 3 of the first column.
+    blue = (picture[..., 3] > 50) & (picture[..., 3] < 80) & (picture[..., 2] > 190)
+    left = blue[: picture.shape[0] // 2, : picture.shape[1] // 18]
+    extents = np.array([np.ptp(np.flatnonzero(line)) + 1 if line.any() else 0 for line in left])
+    bars = np.split(extents, np.flatnonzero(extents == 0))
+    lengths = [int(bar.max()) for bar in bars if bar.any()]
+    assert len(lengths) == 3
+    assert lengths[1] / lengths[2] == pytest.approx(0.5, abs=0.03)
+    assert lengths[0] / lengths[2] < 0.05
 
 
 # In a page ----------------------------------------------------------------------------------------
@@ -447,6 +464,19 @@ def test_links_by_name_in_both_directions() -> None:
     assert rows.index == 1
 
 
+def test_what_the_browser_sets_python_does_not_set_again() -> None:
+    rows, shown = table({"view": [2, 0, 3], "psnr": [1.0, 2, 3]}), viewer()
+    link(rows, shown)
+    # The browser has moved both on by the time the kernel hears of a row.
+    rows.set_state({"index": 0, "view": 2, "selected": {"index": 0, "row": {}}})
+    assert (rows.index, shown.view) == (0, -1)
+    shown.set_state({"view": 3})
+    assert (rows.index, shown.view) == (0, 3)
+    assert not rows.hearing
+    rows.index = 1
+    assert shown.view == 0
+
+
 def test_links_by_number_and_what_cannot_be_linked() -> None:
     rows, shown = table({"view": [2, 0, 9], "psnr": [1.0, 2, 3]}), viewer()
     link(rows, shown)
@@ -526,6 +556,15 @@ def test_in_jupyterlab(browser: Browser, lab: Lab) -> None:
     image = grid.locator("[data-row='4'] img")
     browser.page.wait_for_function("(i) => i.naturalWidth > 0", arg=image.element_handle())
     np.testing.assert_allclose(browser.pixels(image)[10, 15], (200, 100, 0), atol=6)
+
+    # What stands for it where it does not live is what is seen.
+    browser.page.wait_for_timeout(1800)
+    code = "import base64; print(base64.b64encode(t.last_still()['image/png']).decode())"
+    still = Image.open(io.BytesIO(base64.b64decode(browser.evaluate(code)))).convert("RGB")
+    seen = Image.fromarray(browser.pixels(browser.widget(0))).resize(still.size)
+    error = np.abs(np.asarray(still).astype(int) - np.asarray(seen)).mean(-1)
+    assert error.mean() < 4
+    assert (error > 60).mean() < 0.03
 
     # Set from Python, in the page too.
     browser.evaluate("u.index = 1000")

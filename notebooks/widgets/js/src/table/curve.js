@@ -174,17 +174,9 @@ export class Curve {
       if (this.x?.number) mine.sort((a, b) => a.x - b.x);
       pen.strokeStyle = pen.fillStyle = COLOURS[g % COLOURS.length];
       pen.lineWidth = many ? 1 : 1.5;
-      pen.lineJoin = "round";
+      pen.lineJoin = many ? "bevel" : "round";
       pen.beginPath();
-      let last = ""; // points on one and the same pixel are drawn once
-      for (const p of mine) {
-        const [x, y] = [this.px(p.x), this.py(p.y)];
-        const here = `${Math.round(x * 2)},${Math.round(y * 2)}`;
-        if (here === last) continue;
-        if (last) pen.lineTo(x, y);
-        else pen.moveTo(x, y);
-        last = here;
-      }
+      thinned(mine.map((p) => [this.px(p.x), this.py(p.y)])).forEach(([x, y], i) => (i ? pen.lineTo(x, y) : pen.moveTo(x, y)));
       pen.stroke();
       if (many) return;
       for (const p of mine) {
@@ -277,6 +269,32 @@ export class Curve {
     const at = now ? line.indexOf(now) + by : 0;
     if (line[at]) this.on.select(line[at].row);
   }
+}
+
+/** A line from left to right without what cannot be seen: of each half pixel its ends and extremes. */
+function thinned(line) {
+  const found = [];
+  let at = -1;
+  let [first, low, high, last] = [null, null, null, null];
+  const close = () => {
+    if (!first) return;
+    const between = low[2] < high[2] ? [low, high] : [high, low];
+    for (const p of [first, ...between, last]) if (p !== found.at(-1)) found.push(p);
+  };
+  line.forEach(([x, y], i) => {
+    const p = [x, y, i];
+    const column = Math.floor(x * 2);
+    if (column !== at) {
+      close();
+      at = column;
+      first = low = high = p;
+    }
+    if (y < low[1]) low = p;
+    if (y > high[1]) high = p;
+    last = p;
+  });
+  close();
+  return found;
 }
 
 function tick(value, span) {
