@@ -36,7 +36,7 @@ random_points = 1500
 
 [train]
 preset = "preview"
-iterations = 300
+iterations = 400
 
 [mipmap]
 preset = "preview"
@@ -44,13 +44,13 @@ scales = ["x1_8", "x1_2", "x2", "x4"]
 tune_iterations = 20
 {more}
 [mipmap_base]
-iterations = 300
+iterations = 400
 
 [mipmap_prior]
 kind = "fitted"
 
 [mipmap_adapt]
-iterations = 120
+iterations = 300
 
 [mipmap_evaluation]
 metrics = ["psnr"]
@@ -246,7 +246,7 @@ def test_references_that_were_asked_for_stand_in_the_table(tmp_path: Path) -> No
     }  # fmt: skip
     assert Store(home.store).artifact("thing/mipmap/x4/retrained").current() is None
     spent = {(r["method"], r["scale"]): r["iterations"] for r in model_rows(found)}
-    assert spent["retrained", "x2"] == 300
+    assert spent["retrained", "x2"] == 400
 
 
 @pytest.mark.slow
