@@ -21,6 +21,8 @@ from notebooks.widgets.base import BrowserWidget
 from notebooks.widgets.table import ScoreTable
 from ops.errors import InputError
 
+_CAPTION = " · "  # between the name of a view and what a widget says of it
+
 
 def link(
     first: BrowserWidget,
@@ -126,7 +128,7 @@ def _rows(table: ScoreTable, viewer: BrowserWidget, names: list[str] | None, by:
         raise InputError(
             "link: the table names its views, and the other widget has no names; give them: names="
         )
-    position = {name: i for i, name in reversed(list(enumerate(names)))}
+    position = _positions(names)
     return [position.get(str(v), -1) for v in views]
 
 
@@ -139,5 +141,11 @@ def _views(viewer: BrowserWidget, names: list[str] | None) -> list[int]:
         return list(range(len(names)))
     if names is None:
         return list(range(len(own)))
-    position = {name: i for i, name in reversed(list(enumerate(names)))}
-    return [position.get(name, -1) for name in own]
+    position = _positions(names)
+    return [position.get(name, position.get(name.partition(_CAPTION)[0], -1)) for name in own]
+
+
+def _positions(names: Sequence[str]) -> dict[str, int]:
+    """The first place of each name, with the caption behind it and without."""
+    places = list(reversed(list(enumerate(names))))
+    return {n.partition(_CAPTION)[0]: i for i, n in places} | {n: i for i, n in places}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -100,12 +99,9 @@ class PictureShelf(BrowserWidget):
         self.page_note = "; ".join(notes)
         self.pictures = kept
 
-    def save_html(self, file: str | Path, title: str = "") -> Path:
-        """As of the base; what the page holds is not kept here."""
-        try:
-            return super().save_html(file, title)
-        finally:
-            self.pictures, self.page_note = {}, ""
+    def release(self) -> None:
+        """Keep here nothing of what a page holds."""
+        self.pictures, self.page_note = {}, ""
 
     def _packed(self, views: Sequence[int], by: int) -> dict[str, Any] | None:
         """All pictures of some views, shrunk; None where they are too many bytes."""

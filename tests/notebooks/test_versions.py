@@ -64,7 +64,12 @@ def test_runs_where_there_is_one_version(home: Home, tmp_path: Path, execute: An
     asked = shown(notebook, '"iterations": 1200').replace("&gt;", ">")
     assert "settings: train.iterations 60 -> 1200" in asked
     assert "v1" in shown(notebook, "versions(TRAINED)")
-    for source in ("store_panel(SCENE)", "score_table(evaluations", "viewer = view("):
+    for source in (
+        "store_panel(SCENE)",
+        "score_table(evaluations",
+        "compare_versions(HELD",
+        "viewer = view(",
+    ):
         assert "model_id" in shown(notebook, source, WIDGET)
         assert len(shown(notebook, source, "image/png")) > 3000
 
@@ -79,6 +84,7 @@ def test_runs_where_there_are_several(several: Home, tmp_path: Path, execute: An
         float(scores(open_artifact(HELD_OUT, tag, several)).loc["mean", "psnr"])
         for tag in ("v1", "v2")
     )
+    assert "model_id" in shown(notebook, "compare_versions(HELD", WIDGET)
     metrics = shown(notebook, "changes(HELD_OUT)")
     for value in (old, new, new - old):
         assert format(value, ".5g") in metrics
