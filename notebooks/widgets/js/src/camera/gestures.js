@@ -14,7 +14,7 @@ const FLY = {
 const ARROWS = { arrowleft: [-1, 0], arrowright: [1, 0], arrowup: [0, -1], arrowdown: [0, 1] };
 
 export const KEYS_HELP =
-  "drag: orbit · shift or right drag: pan · wheel: zoom · double click: look there · " +
+  "drag: orbit · shift or right drag: pan · wheel (after a click): zoom · double click: look there · " +
   "arrows, shift + arrows, + and −: the same · W A S D Q E: fly · N and P: cameras · R: reset";
 
 /** Let an element move a camera; returns what stops it. */
@@ -88,6 +88,8 @@ function pointers(element, camera) {
         if (!event.target.closest("button, select, input, a, label")) camera.pickAt(...place(event));
       },
       wheel(event) {
+        // Whoever scrolls through a notebook does not mean the picture under the mouse.
+        if (!element.matches(":focus-within") && !event.ctrlKey) return;
         event.preventDefault();
         const lines = event.deltaMode === 1 ? 16 : event.deltaMode === 2 ? 400 : 1;
         const pinch = event.ctrlKey ? 8 : 1; // how browsers tell a pinch on a touchpad
