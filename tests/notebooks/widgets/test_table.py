@@ -116,7 +116,9 @@ def test_usual_formats_tell_values_apart_to_a_hundredth_of_their_spread(
 ) -> None:
     (column,) = columns_of({"a": np.array(values)})
     text = [float(format(v, usual_format(column))) for v in column.values]
-    allowed = max(0.05 * column.values.std(), 5e-3 * np.abs(column.values).max() * 0.011, 5.1e-7)
+    # Half a unit of the last digit; six digits are the most, whatever the spread.
+    spread = float(column.values.std()) or float(np.abs(column.values).max())
+    allowed = max(0.005 * spread, 5e-7) * (1 + 1e-6)
     assert np.abs(np.array(text) - column.values).max() <= allowed
 
 
