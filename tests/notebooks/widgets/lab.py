@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +107,7 @@ def _wait_until_up(process: subprocess.Popen[Any], url: str, log: Path) -> None:
         try:
             urllib.request.urlopen(url, timeout=2)
             return
-        except OSError:
+        except (OSError, HTTPException):
             assert time.monotonic() < deadline, log.read_text()[-3000:]
             time.sleep(0.2)
 
