@@ -310,7 +310,7 @@ def table_for(
 
 
 _PROTOCOLS: dict[str, dict[str, Any]] = {
-    "preview": {"enlarge_base_by": 4},
+    "preview": {"enlarge_base_by": 4, "tune_iterations": 800},
     "standard": {},
     "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
 }
