@@ -51,10 +51,23 @@ def scale_scores(
 
 
 def standing(evaluation: xr.DataTree) -> dict[str, str]:
-    """What the scored and the extra views are to the adaptation; belongs beside every number."""
+    """What the scored and the extra views are to the adaptation; belongs beside every number.
+
+    Where that differs from scale to scale, every sentence names its scales.
+    """
     from assets.bridge.mipmap import score_rows
 
-    return {r["views"]: r["standing"] for r in score_rows(evaluation)}
+    said: dict[str, dict[str, list[str]]] = {}
+    for row in sorted(score_rows(evaluation), key=lambda r: float(r["factor"])):
+        scales = said.setdefault(row["views"], {}).setdefault(row["standing"], [])
+        if row["scale"] not in scales:
+            scales.append(row["scale"])
+    return {
+        views: next(iter(sentences))
+        if len(sentences) == 1
+        else "; ".join(f"{', '.join(scales)}: {words}" for words, scales in sentences.items())
+        for views, sentences in said.items()
+    }
 
 
 def scale_curves(evaluation: xr.DataTree, metric: str = "psnr", views: str = "extra") -> Picture:

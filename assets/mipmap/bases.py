@@ -124,7 +124,7 @@ def base_renders(
 
     protocol, base = work.also["mipmap"], base_from(work, views, splats, work.variant)
     at_base = base.views
-    roles = view_roles(at_base.splits, protocol)
+    roles = view_roles(at_base.splits, protocol, above=work.variant == "zoom_in")
     pictures = pictures_at_base(
         base,
         roles,

@@ -90,7 +90,7 @@ def _scale(
     direction, base = base_of(found.scale, given)
     adapted, tuned = given[f"mipmap/{name}/adapted"], given[f"mipmap/{direction}/mip_tuned"]
     at_base = views_at_base(work, views, direction)
-    roles = view_roles(at_base.splits, work.also["mipmap"])
+    roles = view_roles(at_base.splits, work.also["mipmap"], above=found.scale > 1)
     cameras = at_base.cameras[list(roles.train)]
     candidates = [
         *closed_form_candidates(splats_from(base), cameras, found.scale),

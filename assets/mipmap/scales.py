@@ -133,7 +133,7 @@ def adapted(
     result = adapt_to_scale(
         base,
         truth,
-        view_roles(base.capture.splits, work.also["mipmap"]),
+        view_roles(base.capture.splits, work.also["mipmap"], above=truth.scale > 1),
         settings,
         background=background_of(views),
         device=work.device,

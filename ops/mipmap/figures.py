@@ -81,7 +81,8 @@ def curves(
     axes.set_ylabel(
         f"{metric.upper()}, {rows[0].units}" if rows[0].units != "1" else metric.upper()
     )
-    axes.set_title(f"Against photos; views: {rows[0].standing}", fontsize=10)
+    standings = list(dict.fromkeys(s.standing for s in sorted(rows, key=lambda s: s.factor)))
+    axes.set_title(f"Against photos; views, from left: {'; '.join(standings)}", fontsize=9)
     axes.grid(alpha=0.25)
     figure.legend(fontsize=8, loc="outside lower center", ncols=2, frameon=False)
     return _drawn(figure)

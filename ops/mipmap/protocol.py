@@ -38,10 +38,15 @@ class ViewRoles:
         return tuple(sorted({*self.adapted, *self.scored, *self.extra}))
 
 
-def view_roles(splits: tuple[Split, ...], settings: ProtocolSettings) -> ViewRoles:
+def view_roles(splits: tuple[Split, ...], settings: ProtocolSettings, *, above: bool) -> ViewRoles:
     """What each view of a capture is used for.
 
     Where no view is held out, splats are adapted and scored at training poses.
+
+    Args:
+        splits: Of every view.
+        settings: Their ``views`` and ``extra_every``.
+        above: Whether the scale is above that of the base.
 
     Raises:
         InputError: There are no training views, or too few views to adapt on.
@@ -57,7 +62,9 @@ def view_roles(splits: tuple[Split, ...], settings: ProtocolSettings) -> ViewRol
     every = settings.extra_every
     extra = test[every - 1 :: every] if every else []
     scored = [i for i in test if i not in extra]
-    chosen = {"test": scored, "train": train, "both": sorted([*scored, *train])}[settings.views]
+    both = sorted([*scored, *train])
+    by_name = {"test": scored, "train": train, "both": both, "auto": train if above else both}
+    chosen = by_name[settings.views]
     return ViewRoles(tuple(train), _enough(chosen), tuple(scored), tuple(extra))
 
 

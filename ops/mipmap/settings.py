@@ -75,10 +75,11 @@ class ProtocolSettings(_Presets):
     """The base above x1 is trained on photos this many times smaller than the capture's. With 8
     photos are the truth up to x8, as in the paper, which trains at 100 and renders at 800 pixels;
     with less only up to that scale, except on the built-in scene, which can be rendered larger."""
-    views: Literal["test", "train", "both"] = "both"
+    views: Literal["auto", "test", "train", "both"] = "auto"
     """At whose poses splats are adapted: held-out poses (the paper: only their poses are used, no
     photo, but results are transductive in pose), training poses, or both. With few held-out poses
-    splats fit these at the cost of all others."""
+    splats fit these at the cost of all others. ``auto``: both below the base scale; above it
+    training poses alone, since there the renders of held-out poses lack what the photos show."""
     train_pictures: Literal["photos", "renders"] = "photos"
     """What is brought to the scale at training poses: the photos that the base was trained on, at
     its size, or renders of the base (the paper, and always so at held-out poses)."""
@@ -111,7 +112,7 @@ class ProtocolSettings(_Presets):
             "mipmap",
             {
                 "preset": PRESETS,
-                "views": ("test", "train", "both"),
+                "views": ("auto", "test", "train", "both"),
                 "train_pictures": ("photos", "renders"),
             },
         )
@@ -310,7 +311,7 @@ def table_for(
 
 
 _PROTOCOLS: dict[str, dict[str, Any]] = {
-    "preview": {"enlarge_base_by": 4},
+    "preview": {"enlarge_base_by": 4, "tune_iterations": 800},
     "standard": {},
     "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
 }

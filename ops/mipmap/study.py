@@ -173,7 +173,7 @@ def run_scale(
         device: Where to work.
         progress: Told how each part goes.
     """
-    roles = view_roles(base.views.splits, protocol)
+    roles = view_roles(base.views.splits, protocol, above=scale > 1)
     if pictures is None:
         pictures = pictures_at_base(
             base, roles, protocol, background=background, device=device, progress=progress

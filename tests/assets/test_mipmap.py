@@ -162,7 +162,9 @@ def test_the_table_is_complete_and_says_what_it_is(study: tuple[Home, Any]) -> N
     }
     assert {r["against"] for r in rows} == {"photos", "pseudo"}
     assert {r["views"] for r in rows} == {"scored", "extra"}
-    assert all("transductive" in r["standing"] for r in rows if r["views"] == "scored")
+    for row in rows:
+        said = row["views"] == "scored" and row["scale"] == "x1_2"
+        assert ("transductive" in row["standing"]) == said
     assert "stand-in" in found.attrs["labels"]["x2"]
     made = Store(study[0].store).artifact("demo/mipmap/evaluation").resolve()
     assert any("stand-in" in note for note in made.provenance.notes)
@@ -230,7 +232,7 @@ def test_studies_are_named_in_the_scene(tmp_path: Path) -> None:
 
 def test_a_stage_reads_only_what_it_declares() -> None:
     some = SomeSettings(ProtocolSettings(), Reads(ProtocolSettings, "mipmap", ("views",)))
-    assert some.views == "both"
+    assert some.views == "auto"
     with pytest.raises(AttributeError, match=r"extra_every of \[mipmap\]"):
         _ = some.extra_every
     assert {r.section for r in adapted.also_reads} == {"mipmap"}

@@ -97,7 +97,10 @@ def test_tables_hold_what_is_stored(evaluation: Any) -> None:
             assert len(mine) == table.size
             for r in mine:
                 assert table.loc[r["method"], r["scale"]] == r["value"]
-    assert "transductive" in standing(evaluation)["scored"]
+    scored = standing(evaluation)["scored"].split("; ")
+    assert [s.partition(":")[0] for s in scored] == ["x1_2", "x2"]
+    assert ["transductive" in s for s in scored] == [True, False]
+    assert ":" not in standing(evaluation)["extra"]
 
 
 def test_a_pyramid_holds_what_is_stored(study: Home, evaluation: Any) -> None:

@@ -46,7 +46,7 @@ def study() -> Study:
         views = base_views(capture, divisor)
         found = train(views, points, TrainSettings.from_preset("preview", iterations=400))
         bases[divisor] = Base(splats=found.splats, capture=capture, divisor=divisor, iterations=400)
-    roles = view_roles(capture.splits, PROTOCOL)
+    roles = view_roles(capture.splits, PROTOCOL, above=True)
     prior = make_prior(
         bases[4].views, roles.train, PriorSettings(iterations=300, learning_rate=2e-3)
     )
@@ -98,8 +98,9 @@ def test_there_are_fewer_gaussians_below_the_base(study: Study) -> None:
 
 def test_numbers_say_what_they_are(study: Study) -> None:
     found = study.evaluations["2"]
-    standing = {s.views: s.standing for s in found.scores}
-    assert standing["scored"] == TRANSDUCTIVE
+    for scale, said in (("1/2", TRANSDUCTIVE), ("2", HELD_OUT)):
+        standing = {s.views: s.standing for s in study.evaluations[scale].scores}
+        assert standing["scored"] == said
     assert "no pretrained weights" in found.pseudo_label
     pseudo = [s for s in found.scores if s.method == "pseudo"]
     assert {s.against for s in pseudo} == {"photos"}
@@ -112,7 +113,7 @@ def test_numbers_say_what_they_are(study: Study) -> None:
 
 def test_held_out_photos_are_never_among_the_pictures(study: Study) -> None:
     base = study.bases[4]
-    roles = view_roles(base.views.splits, PROTOCOL)
+    roles = view_roles(base.views.splits, PROTOCOL, above=True)
     pictures = pictures_at_base(base, roles, PROTOCOL)
     for index, picture in zip(roles.pictures, pictures, strict=True):
         assert torch.equal(picture, base.views.image(index)) == (index in roles.train)
@@ -131,7 +132,7 @@ def test_figures_show_every_scale(study: Study) -> None:
 
 def test_scores_need_a_base_and_the_right_pictures(study: Study) -> None:
     base = study.bases[1]
-    roles = view_roles(base.views.splits, PROTOCOL)
+    roles = view_roles(base.views.splits, PROTOCOL, above=False)
     from ops.mipmap.pseudo import base_renders, pseudo_truth
 
     cameras = base.views.cameras[[0, 1]]

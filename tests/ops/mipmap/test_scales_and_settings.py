@@ -125,25 +125,35 @@ def test_settings_that_make_no_sense_are_refused(kind: type, values: dict, messa
 
 def test_extra_views_are_never_adapted_on(views: MadeViews) -> None:
     for which in ("test", "train", "both"):
-        roles = view_roles(views.splits, ProtocolSettings(views=which, extra_every=2))
+        roles = view_roles(views.splits, ProtocolSettings(views=which, extra_every=2), above=True)
         assert roles.extra == (3, 9)
         assert roles.scored == (0, 6)
         assert not set(roles.extra) & set(roles.adapted)
         assert roles.transductive == (which != "train")
         assert set(roles.pictures) == {*roles.adapted, 0, 3, 6, 9}
     with pytest.raises(InputError, match="expected training views, found none among 4"):
-        view_roles(("test",) * 4, ProtocolSettings())
+        view_roles(("test",) * 4, ProtocolSettings(), above=False)
+
+
+def test_above_the_base_splats_are_adapted_at_training_poses_alone(views: MadeViews) -> None:
+    below, above = (
+        view_roles(views.splits, ProtocolSettings(), above=side) for side in (False, True)
+    )
+    assert set(below.adapted) == {*below.train, *below.scored}
+    assert above.adapted == above.train
+    assert (below.transductive, above.transductive) == (True, False)
+    assert below.pictures == above.pictures
 
 
 def test_without_held_out_views_training_views_are_scored_and_said_to_be() -> None:
     for which in ("test", "train", "both"):
-        roles = view_roles(("train",) * 4, ProtocolSettings(views=which))
+        roles = view_roles(("train",) * 4, ProtocolSettings(views=which), above=False)
         assert roles.adapted == roles.scored == roles.pictures == (0, 1, 2, 3)
         assert roles.extra == ()
         assert roles.fitted
-    assert not view_roles(("train", "train", "test"), ProtocolSettings()).fitted
+    assert not view_roles(("train", "train", "test"), ProtocolSettings(), above=True).fitted
     with pytest.raises(InputError, match="at least 2 views to adapt on, found 1"):
-        view_roles(("train",), ProtocolSettings())
+        view_roles(("train",), ProtocolSettings(), above=False)
 
 
 @QUIETLY
