@@ -15,7 +15,8 @@ from notebooks.meshes.part import Part, extent, make_part
 from notebooks.meshes.picture import picture
 from notebooks.pixels import png
 from notebooks.widgets.base import BrowserWidget
-from notebooks.widgets.viewpoint import camera_rows, cameras_of, outlook, pose_of
+from notebooks.widgets.subject import cameras_of
+from notebooks.widgets.viewpoint import camera_rows, outlook, pose_of
 from ops.errors import InputError
 
 SHADINGS = {

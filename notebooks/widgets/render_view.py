@@ -22,15 +22,13 @@ from notebooks.widgets.render_sources import (
     Source,
     SplatSource,
 )
-from notebooks.widgets.viewpoint import camera_rows, cameras_of, outlook, pose_of
+from notebooks.widgets.subject import cameras_of, subject
+from notebooks.widgets.viewpoint import camera_rows, outlook, pose_of
 from ops.errors import InputError
 from ops.rendering.settings import RenderSettings
 
 if TYPE_CHECKING:
-    import xarray as xr
-
     from ops.rendering.fisher import Fisher
-    from ops.splats.model import Splats
 
 SCALES = (0.0, 1 / 8, 1 / 4, 1 / 2, 1.0, 2.0, 4.0, 8.0)  # 0: as many pixels as the screen shows
 _MOST_PIXELS = 64_000_000
@@ -217,7 +215,7 @@ class RenderView(BrowserWidget):
 
 
 def render_view(
-    splats: Splats | xr.DataTree | None = None,
+    splats: Any = None,
     cameras: Any = None,
     *,
     what: str = "colors",
@@ -240,8 +238,10 @@ def render_view(
     scales than the photos', both modes of anti-aliasing.
 
     Args:
-        splats: A model, or an artifact that holds one; None with ``render``.
-        cameras: Of the capture, or its views (``open_views``): where to jump with N and P.
+        splats: The key of an artifact (``demo/splats/trained``), an opened one, a model, a splat
+            file or arrays by name, as :func:`notebooks.view` takes them; None with ``render``.
+        cameras: Of the capture, its views (``open_views``) or their key: where to jump with N and
+            P. None takes those of the scene that a key belongs to.
         what: ``colors``, ``depth`` (expected), ``median depth``, ``alpha``, ``uncertainty``,
             ``features`` or a name of ``quantities``.
         view: The camera to start at, if there are any; -1 for a view from outside.
@@ -269,17 +269,18 @@ def render_view(
     Raises:
         InputError: Neither splats nor ``render``; arrays of another shape; an unknown ``what``.
     """
-    found = cameras_of(cameras)
     source: Source
     if render is not None:
         if splats is not None:
             raise InputError("render_view: expected splats or a function `render`, found both")
-        source, mode = FunctionSource(render), False
+        found = cameras_of(cameras)
+        source, mode = FunctionSource(render), "classic"
         points: Any = np.zeros((0, 3)) if found is None else found.centers
     elif splats is None:
         raise InputError("render_view: expected splats or a function `render`, found neither")
     else:
-        model, mode = _model(splats)
+        given = subject(splats, cameras)
+        model, mode, found = given.splats, given.mode, given.cameras
         points = model.means
         source = SplatSource(
             model,
@@ -299,7 +300,7 @@ def render_view(
         what=what,
         view=view,
         scale=scale,
-        antialiased=mode if antialiased is None else antialiased,
+        antialiased=mode == "antialiased" if antialiased is None else antialiased,
         near=near,
         alt=alt,
         _cameras=camera_rows(found),
@@ -324,17 +325,6 @@ def _ranges(
             raise InputError(f"ranges: expected low < high for {what!r}, found {low} and {high}")
         found[what] = (float(low), float(high))
     return found
-
-
-def _model(splats: Any) -> tuple[Splats, bool]:
-    """The Gaussians, and whether they were trained for the antialiased mode."""
-    from ops.splats.model import Splats
-
-    if isinstance(splats, Splats):
-        return splats, False
-    from assets.bridge.splats import render_mode, splats_from
-
-    return splats_from(splats), render_mode(splats) == "antialiased"
 
 
 def _asked(content: Mapping[str, Any]) -> Pose:

@@ -30,7 +30,7 @@ class Subject:
 
 
 def subject(splats: Any, cameras: Any = None, pictures: Any = None) -> Subject:
-    """What is meant by the arguments of :func:`notebooks.view`.
+    """What is meant by the arguments of :func:`notebooks.view` and its like.
 
     Args:
         splats: :class:`Splats`; the key of an artifact (``demo/splats/trained``) or an opened one;
@@ -57,7 +57,7 @@ def subject(splats: Any, cameras: Any = None, pictures: Any = None) -> Subject:
         from assets.bridge.splats import render_mode
 
         mode = render_mode(tree)
-    seen, picture = _cameras(cameras)
+    seen, picture = _views(cameras)
     if pictures is not None:
         picture = pictures if callable(pictures) else pictures.__getitem__
     shown = None if picture is None else (lambda i, of=picture: as_pixels(of(i)))
@@ -81,7 +81,7 @@ def _splats(given: Any) -> tuple[Splats, Any]:
     if isinstance(given, xr.DataTree):
         if "splats" not in given.children:
             raise InputError(
-                f"view: expected an artifact with splats, found one with {sorted(given.children)}"
+                f"splats: expected an artifact with splats, found one with {sorted(given.children)}"
             )
         from assets.bridge.splats import splats_from
 
@@ -91,7 +91,7 @@ def _splats(given: Any) -> tuple[Splats, Any]:
     if isinstance(given, Mapping):
         return from_arrays(given), None
     raise InputError(
-        "view: expected splats, the key of an artifact, a splat file or arrays by name, "
+        "splats: expected a model, the key of an artifact, a splat file or arrays by name, "
         f"found {type(given).__name__}"
     )
 
@@ -108,7 +108,7 @@ def from_arrays(arrays: Mapping[str, Any]) -> Splats:
         there = [name for name in names if name in found]
         if len(there) != 1:
             raise InputError(
-                f"view: expected one of {' and '.join(names)} among the arrays, found "
+                f"splats: expected one of {' and '.join(names)} among the arrays, found "
                 f"{', '.join(there) or 'none'}; there are {', '.join(sorted(found)) or 'none'}"
             )
         return there[0]
@@ -142,13 +142,21 @@ def _capture_of(key: str) -> Any:
         return None
 
 
-def _cameras(given: Any) -> tuple[Cameras | None, Callable[[int], Any] | None]:
+def cameras_of(given: Any) -> Cameras | None:
+    """The cameras of what :func:`subject` takes for cameras.
+
+    Raises:
+        InputError: It has none.
+    """
+    return _views(given)[0]
+
+
+def _views(given: Any) -> tuple[Cameras | None, Callable[[int], Any] | None]:
+    """Cameras, and their pictures by index where there are any."""
     import xarray as xr
 
     if given is None:
         return None, None
-    if isinstance(given, Cameras):
-        return given, None
     if isinstance(given, str):
         from notebooks.artifacts import open_artifact
 
@@ -156,13 +164,19 @@ def _cameras(given: Any) -> tuple[Cameras | None, Callable[[int], Any] | None]:
     if isinstance(given, xr.DataTree):
         from assets.bridge.views import StoredViews, cameras_from
 
+        if "cameras" not in given.children:
+            raise InputError(
+                f"cameras: expected an artifact with cameras, found one with "
+                f"{sorted(given.children)}"
+            )
         if "images" not in given.children:
             return cameras_from(given), None
         given = StoredViews(given)
-    cameras = getattr(given, "cameras", None)
-    if isinstance(cameras, Cameras) and callable(getattr(given, "image", None)):
-        return cameras, given.image
+    cameras = getattr(given, "cameras", given)
+    if isinstance(cameras, Cameras):
+        picture = getattr(given, "image", None)
+        return cameras, picture if callable(picture) else None
     raise InputError(
-        "view: expected cameras, stored views or the key of a capture, "
-        f"found {type(given).__name__}"
+        "cameras: expected ops.cameras.Cameras, views of a capture (open_views) or the key of "
+        f"one, found {type(given).__name__}"
     )

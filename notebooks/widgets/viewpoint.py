@@ -16,21 +16,6 @@ from ops.errors import InputError
 FOV = math.radians(50)  # of the shorter side, where no camera says otherwise
 
 
-def cameras_of(cameras: Any) -> Cameras | None:
-    """Cameras of what may be some, or views of a capture; None of None.
-
-    Raises:
-        InputError: It is neither.
-    """
-    found = getattr(cameras, "cameras", cameras)
-    if found is None or isinstance(found, Cameras):
-        return found
-    raise InputError(
-        "cameras: expected ops.cameras.Cameras or the views of a capture (open_views), "
-        f"found {type(cameras).__name__}"
-    )
-
-
 def camera_rows(cameras: Cameras | None) -> list[dict[str, Any]]:
     """One dict per camera, as ``OrbitCamera.setCameras`` takes them; numbers are exact."""
     if cameras is None:

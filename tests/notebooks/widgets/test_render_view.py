@@ -16,6 +16,7 @@ import pytest
 import torch
 from PIL import Image
 
+from notebooks.artifacts import open_splats, open_views
 from notebooks.widgets.planes import Plane, legend, limits_of, packed, shown, table
 from notebooks.widgets.render_sources import principal_colors
 from notebooks.widgets.render_view import RenderView, render_view
@@ -26,6 +27,7 @@ from ops.rendering.fisher import fisher_information, uncertainty_maps
 from ops.rendering.render import render
 from ops.rendering.settings import RenderSettings
 from ops.splats.model import Splats, rgb_to_sh0
+from storage.home import Home
 from tests.notebooks.widgets.lab import Browser, Lab, write_notebook
 from tests.notebooks.widgets.scenes import scene
 
@@ -273,6 +275,19 @@ def test_a_function_must_give_the_size_it_was_asked_for() -> None:
         render_view(render=lambda viewmat, K, width, height: np.zeros((5, 4, 3)))
 
 
+def test_a_key_brings_the_cameras_of_its_scene(home: Home, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPLATWORKS_HOME", str(home.root))
+    widget = render_view("demo/splats/trained", view=3)
+    views = open_views("demo/capture/views")
+    [truth] = render(open_splats("demo/splats/trained"), views.cameras[3])
+    assert np.array_equal(widget.picture, bytes_of_colors(truth.colors))
+    assert [row["name"] for row in widget._cameras] == list(views.cameras.names)
+    bare = render_view(open_splats("demo/splats/trained"), "demo/capture/views", view=3)
+    assert np.array_equal(bare.picture, widget.picture)
+    with pytest.raises(InputError, match="expected an artifact with splats, found one with"):
+        render_view("demo/capture/views")
+
+
 def test_what_cannot_be_shown_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     splats, cameras = scene()
     with pytest.raises(InputError, match="found neither"):
@@ -287,7 +302,7 @@ def test_what_cannot_be_shown_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
         render_view(splats, cameras, what="heat")
     with pytest.raises(InputError, match="found 6"):
         render_view(splats, cameras, view=6)
-    with pytest.raises(InputError, match=r"expected ops.cameras.Cameras .* found list"):
+    with pytest.raises(InputError, match=r"expected ops.cameras.Cameras, .* found list"):
         render_view(splats, [1, 2])
     widget = render_view(splats, cameras)
     with pytest.raises(InputError, match="near: expected a positive number"):

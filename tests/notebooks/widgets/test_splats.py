@@ -182,7 +182,7 @@ def test_arrays_of_every_kind_make_the_same_splats() -> None:
 @pytest.mark.parametrize(
     ("wrong", "words"),
     [
-        ({"splats": 3}, "expected splats, the key of an artifact"),
+        ({"splats": 3}, "expected a model, the key of an artifact"),
         ({"values": {"fisher": np.zeros(3)}}, r"should have shape \(10,\)"),
         ({"color_by": "beauty"}, "color_by should be one of"),
         ({"background": (1, 1)}, "three numbers"),
