@@ -186,7 +186,7 @@ def test_arrays_of_every_kind_make_the_same_splats() -> None:
         ({"values": {"fisher": np.zeros(3)}}, r"should have shape \(10,\)"),
         ({"color_by": "beauty"}, "color_by should be one of"),
         ({"background": (1, 1)}, "three numbers"),
-        ({"cameras": 5}, "expected cameras"),
+        ({"cameras": 5}, "cameras: expected"),
     ],
 )
 def test_bad_input_is_named(wrong: dict[str, Any], words: str) -> None:
