@@ -8,7 +8,13 @@ from assets.mipmap.bases import FIELDS, base_from, direction_of, divisor_of, vie
 from assets.mipmap.looks import adapted_preview, fewer_when_smaller, pictures_preview, prior_preview
 from assets.splats.looks import finite
 from assets.stage import Reads, Work, stage
-from ops.mipmap.settings import AdaptSettings, PriorSettings, ProtocolSettings, PseudoSettings
+from ops.mipmap.settings import (
+    AdaptSettings,
+    PriorSettings,
+    ProtocolSettings,
+    PseudoSettings,
+    needs_pictures,
+)
 from storage.schemas import ADAPTED, PRIOR, SCALED_PICTURES
 
 if TYPE_CHECKING:
@@ -105,7 +111,10 @@ def pseudo(
     schema=ADAPTED,
     settings=AdaptSettings,
     section="mipmap_adapt",
-    also_reads=(Reads(ProtocolSettings, "mipmap", (*FIELDS, "views", "extra_every")),),
+    also_reads=(
+        Reads(ProtocolSettings, "mipmap", (*FIELDS, "views", "extra_every")),
+        Reads(PseudoSettings, "mipmap_pseudo", ("shrink",)),
+    ),
     kinds=frozenset({"pytorch"}),
     heavy=True,
     preview=adapted_preview,
@@ -117,13 +126,15 @@ def adapted(
     views: xr.DataTree,
     splats: xr.DataTree,
     pseudo: xr.DataTree,
+    renders: xr.DataTree,
 ) -> xr.DataTree:
     """A copy of the base, adapted to this scale alone; never to be shown at another.
 
-    At most 1,000 steps against the pseudo ground truth, with density control to the end. The base
-    stays as it is. Interrupted work goes on from its last checkpoint.
+    At most 1,000 steps against the pseudo ground truth, below x1 also on the other grids that
+    base-size pictures can be averaged on, above it also against these themselves, with density
+    control to the end. The base stays as it is. Interrupted work goes on from its last checkpoint.
     """
-    from assets.bridge.mipmap import adapted_tree, pseudo_from
+    from assets.bridge.mipmap import adapted_tree, pictures_from, pseudo_from
     from assets.mipmap.background import background_of
     from ops.mipmap.protocol import view_roles
     from ops.mipmap.study import adapt_to_scale
@@ -135,6 +146,8 @@ def adapted(
         truth,
         view_roles(base.capture.splits, work.also["mipmap"], above=truth.scale > 1),
         settings,
+        pictures=pictures_from(renders)[0] if needs_pictures(settings, truth.scale) else None,
+        shrink=work.also["mipmap_pseudo"].shrink,
         background=background_of(views),
         device=work.device,
         checkpoint_path=work.checkpoint,

@@ -155,7 +155,7 @@ def _direction(plan: _Plan, direction: str) -> list[Stage]:
                 scales.adapted,
                 name=f"{name}/adapted",
                 variant=name,
-                inputs=("capture/views", base, f"mipmap/{name}/pseudo"),
+                inputs=("capture/views", base, f"mipmap/{name}/pseudo", pictures),
             ),
         ]
     return found

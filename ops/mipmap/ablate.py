@@ -54,6 +54,10 @@ def ablations(
 _ADAPT: dict[str, tuple[Any, ...]] = {
     "iterations": ITERATIONS,
     "loss": ("l2", "l1", "l1_ssim"),
+    "edge_weight": (0.0, 0.5),
+    "phases": (1, 8),
+    "views_at_once": (1, 2),
+    "photo_weight": (0.0, 0.5, 0.9),
     "prune": (True, False),
     "reset": ("never", "always"),
     "means_lr": (0.0, 1.6e-4),

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import gsplat
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,55 +17,33 @@ from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.errors import InputError
-from ops.mipmap.filters import balanced, mip_render_settings, sampling_rates, smooth
-from ops.mipmap.losses import adaptation_loss
-from ops.mipmap.resample import to_float
+from ops.mipmap.filters import mip_render_settings, sampling_rates, smooth
+from ops.mipmap.job import RESET_AFTER, Job
+from ops.mipmap.losses import adaptation_loss, mean_loss
+from ops.mipmap.resample import Shrink, area_average, to_float
 from ops.mipmap.settings import AdaptSettings
+from ops.mipmap.targets import Shot, Shots, Targets
 from ops.progress import Progress, silent
 from ops.rendering.render import render
 from ops.rendering.settings import RenderSettings
 from ops.splats.checkpoint import load_checkpoint, save_checkpoint
 from ops.splats.initialise import as_parameters, as_splats, camera_extent
-from ops.splats.losses import regularisation
+from ops.splats.losses import PhotoLoss, regularisation
 from ops.splats.model import Splats
 from ops.splats.optimise import (
+    Optimisers,
     make_optimisers,
     moments,
     one_torch_thread,
     restore_moments,
     take_step,
 )
-from ops.splats.settings import TrainSettings
 from ops.splats.strategies import Densification
 from ops.splats.targets import ViewOrder
 from ops.splats.training import History
 
-RESET_AFTER = 2  # steps: Adam's state must be there before it is replaced
 HISTOGRAM_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 1.0)
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Targets:
-    """Pictures to fit splats to."""
-
-    cameras: Cameras  # V views at the size of their pictures
-    colors: Sequence[Tensor]  # V times [H, W, 3], uint8 or float32 in [0, 1]
-    weights: Sequence[Tensor | None] | None = None  # V times [H, W], 1 where a pixel counts
-
-    def __post_init__(self) -> None:
-        if len(self.colors) != len(self.cameras) or not len(self.cameras):
-            raise InputError(
-                f"mipmap: expected a picture for each of at least one camera, found "
-                f"{len(self.colors)} pictures and {len(self.cameras)} cameras"
-            )
-        for i, image in enumerate(self.colors):
-            expected = (self.cameras.heights[i], self.cameras.widths[i], 3)
-            if tuple(image.shape) != expected:
-                raise InputError(
-                    f"mipmap: the picture for {self.cameras.names[i]} should have shape {expected}"
-                    f" like its camera, found {tuple(image.shape)}"
-                )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,20 +69,26 @@ def adapt(
     train_cameras: Cameras | None = None,
     mip: bool = False,
     background: Tensor | None = None,
+    shrink: Shrink = "area",
     device: torch.device | str = "cpu",
     checkpoint_path: Path | None = None,
     progress: Progress = silent,
 ) -> AdaptResult:
     """Fit a copy of splats to pictures at one scale (Mipmap-GS, algorithm 1).
 
-    Every step renders one view as it will be shown, with a dilation of 0.3 px^2 and all of the SH,
-    and follows the gradient of the loss against the picture. Adam starts anew; density control goes
+    Every step renders one view or a few as they will be shown, with a dilation of 0.3 px^2 and all
+    of the SH, and follows the gradient of the loss against the pictures. Below 1 the pictures may
+    be those of all grids that the base pictures can be averaged on, see
+    :class:`ops.mipmap.targets.Phase`; above 1 renders may also have to agree with the base pictures
+    when averaged to their size, as in SRGS (Feng et al., arXiv 2404.10318, section 3.3) and, for
+    images, Irani and Peleg (1991). Adam starts anew; density control goes
     on to the end. On the CPU the same arguments give the same bytes, with any number of threads and
     also where a run was interrupted and taken up again from its checkpoint.
 
     Args:
         base: As trained; stays as it is.
-        targets: The pseudo ground truth, or photos.
+        targets: The pseudo ground truth, or photos. Phases and agreement with the base need those
+            at the base size too.
         settings: How.
         scale: Size of the pictures by the size the base was trained at.
         train_cameras: Those the base was trained with, at its size; a balanced start and ``mip``
@@ -117,6 +97,7 @@ def adapt(
             result, see :func:`ops.mipmap.filters.mip_filtered`.
         background: [3] RGB behind the splats; None is black. White triggers the reset of opacities
             where the settings leave that to the background.
+        shrink: The filter that made the pictures below 1.
         device: Where to work.
         checkpoint_path: Where to keep the state of an unfinished run. A checkpoint that is there
             and fits is continued; it is left for the caller to remove.
@@ -131,11 +112,11 @@ def adapt(
         raise InputError("mipmap: expected splats to adapt, found a model without any")
     began = time.monotonic()
     background = torch.zeros(3) if background is None else background.detach().to("cpu")
-    job = _Job(targets, settings, scale, train_cameras, mip, background)
+    job = Job(targets, settings, scale, train_cameras, mip, background, shrink)
     run = _Run(base, job, torch.device(device))
     fingerprint = ""
     if checkpoint_path is not None:
-        fingerprint = _fingerprint(base, job, device)
+        fingerprint = job.fingerprint(base, device)
         state = load_checkpoint(checkpoint_path, fingerprint)
         if state is not None:
             run.restore(state)
@@ -175,100 +156,52 @@ def splat_bytes(splats: Splats) -> int:
     return sum(value.numel() * value.element_size() for value in splats.tensors().values())
 
 
-@dataclass(frozen=True)
-class _Job:
-    """What was asked for; see :func:`adapt`."""
-
-    targets: Targets
-    settings: AdaptSettings
-    scale: Fraction
-    train_cameras: Cameras | None
-    mip: bool
-    background: Tensor
-
-    def __post_init__(self) -> None:
-        balances = self.settings.start == "balanced" and self.scale != 1
-        if self.train_cameras is None and (self.mip or balances):
-            what = "Mip-Splatting's filters" if self.mip else "a balanced start"
-            raise InputError(
-                f"mipmap: {what} need the cameras that the base was trained with, at its size; "
-                'give train_cameras, or set start to "base"'
-            )
-
-    def start(self, base: Splats) -> Splats:
-        """The splats to start from."""
-        if self.settings.start == "base" or self.mip or self.scale == 1:
-            return base
-        assert self.train_cameras is not None
-        return balanced(base, sampling_rates(base.means, self.train_cameras), self.scale)
-
-    @property
-    def resets(self) -> bool:
-        """Whether opacities are reset."""
-        white = bool((self.background == 1).all())
-        return self.settings.reset == "always" or (self.settings.reset == "white" and white)
-
-    @property
-    def as_trained(self) -> TrainSettings:
-        """The settings in the words of training, for its optimisers and its density control."""
-        s = self.settings
-        grows = s.densify == "always" or (s.densify == "above" and self.scale > 1)
-        return TrainSettings(
-            iterations=s.iterations,
-            seed=s.seed,
-            means_lr=s.means_lr,
-            scales_lr=s.scales_lr,
-            quats_lr=s.quats_lr,
-            opacities_lr=s.opacities_lr,
-            sh0_lr=s.sh0_lr,
-            shN_lr=s.shN_lr,
-            densify=grows or s.prune,
-            densify_start=RESET_AFTER,
-            densify_stop=s.iterations,
-            densify_every=s.control_every,
-            densify_gradient=s.densify_gradient,
-            max_count=s.max_count if grows else 1,
-            prune_opacity=s.prune_opacity if s.prune else 0.0,
-            reset_every=0,
-        )
-
-
 class _Run:
     """Everything that changes during adaptation, and one step of it."""
 
-    def __init__(self, base: Splats, job: _Job, device: torch.device) -> None:
+    def __init__(self, base: Splats, job: Job, device: torch.device) -> None:
         self.done = 0
+        self._seen = 0  # pictures
         self.history = History(job.settings.iterations)
         self._job, self._settings, self._targets = job, job.settings, job.targets
         self._device = device
-        ready = job.targets.cameras.to(device, torch.float32)
-        self._cameras = [ready[i] for i in range(len(ready))]
+        self._shots = Shots(
+            job.targets,
+            job.scale,
+            phases=job.settings.phases,
+            fine=job.settings.phases_at_once,
+            how=job.shrink,
+            device=device,
+        )
         self._rates: Tensor | None = None
         self._extent = camera_extent(job.targets.cameras)
         self._as_trained = job.as_trained
         with one_torch_thread():
             start = job.start(base.to("cpu", torch.float32))
         self._parameters = as_parameters(start.to(device))
-        self._optimisers = make_optimisers(self._parameters, self._as_trained, self._extent)
+        self._optimisers = self._new_optimisers()
         self._densification = Densification(self._as_trained, self._extent, device)
-        self._order = ViewOrder(len(self._cameras), job.settings.seed)
+        self._order = ViewOrder(len(self._shots), job.settings.seed)
         self._background = job.background.to(device, torch.float32)
 
     def step(self) -> None:
-        """Fit to the next view."""
+        """Fit to the next views."""
         s = self._settings
         rate = self._set_rates()
-        which = self._order.next()
-        target = to_float(self._targets.colors[which].to(self._device))
-        weights = None if self._targets.weights is None else self._targets.weights[which]
-        splats, how = self._as_rendered()
-        rendering = render(splats, self._cameras[which], how, self._background)[0]
-        loss = adaptation_loss(rendering.colors, target, s, weights)
-        loss.loss.backward()
+        losses = []
+        for _ in range(self._job.views_at_once):
+            which = self._order.next()
+            shot = self._shots.at(which, self._seen)
+            splats, how = self._as_rendered(shot)
+            rendering = render(splats, shot.camera, how, self._background)[0]
+            loss = adaptation_loss(rendering.colors, shot.colors, s, shot.weights, shot.fine)
+            losses.append(self._with_photo(loss, rendering.colors, which))
+            losses[-1].loss.backward()
+            self._seen += 1
         self._regularise()
         take_step(self._optimisers)
         self.done += 1
-        height, width = target.shape[:2]
+        height, width = shot.colors.shape[:2]
         with one_torch_thread():
             self._densification.after_backward(
                 self._parameters,
@@ -282,8 +215,8 @@ class _Run:
                 self._densification.reset_opacities(
                     self._parameters, self._optimisers, s.reset_opacity
                 )
-        self.history.add(self.done, loss, len(self._parameters["means"]), rate)
-        self._check(loss.loss)
+        self.history.add(self.done, mean_loss(losses), len(self._parameters["means"]), rate)
+        self._check(losses)
 
     def result(self) -> Splats:
         """The splats as they are now, without any that are not finite."""
@@ -312,11 +245,12 @@ class _Run:
     def restore(self, state: dict[str, Any]) -> None:
         """Go on where the run that gave ``state`` was."""
         self.done = state["done"]
+        self._seen = self.done * self._job.views_at_once
         self._parameters = {
             name: torch.nn.Parameter(value.to(self._device))
             for name, value in state["parameters"].items()
         }
-        self._optimisers = make_optimisers(self._parameters, self._as_trained, self._extent)
+        self._optimisers = self._new_optimisers()
         restore_moments(self._optimisers, state["moments"])
         self._densification.restore(state["densification"])
         self._order.restore(state["order"])
@@ -324,15 +258,36 @@ class _Run:
         rates = state["rates"]
         self._rates = None if rates is None else rates.to(self._device)
 
+    def _new_optimisers(self) -> Optimisers:
+        made = make_optimisers(self._parameters, self._as_trained, self._extent)
+        for optimiser in made.values():
+            for group in optimiser.param_groups:
+                group["betas"] = (group["betas"][0], self._settings.beta2)
+        return made
+
+    def _with_photo(self, loss: PhotoLoss, image: Tensor, which: int) -> PhotoLoss:
+        """The loss with that of the rendering, averaged to the base size, against its picture."""
+        part, whole = self._settings.photo_weight, self._targets.at_base
+        if self._job.scale <= 1 or not part:
+            return loss
+        assert whole is not None
+        target = to_float(whole.colors[which].to(self._device))
+        averaged = area_average(image, target.shape[1], target.shape[0])
+        photo = adaptation_loss(averaged, target, self._settings, whole.weight(which))
+        return PhotoLoss((1 - part) * loss.loss + part * photo.loss, loss.mse)
+
     def _regularise(self) -> None:
-        """Add the gradients of the regularisation, where there is any, to those of the loss."""
+        """Add the gradients of the regularisation, where there is any, to those of the loss.
+
+        These are sums over the views of the step, which Adam does not tell from means.
+        """
         s = self._settings
         active = self.done < s.regularise_until * s.iterations
         with one_torch_thread():
             extra = regularisation(
                 self._parameters["opacities"],
                 self._parameters["scales"],
-                s.opacity_regularisation if active else 0.0,
+                s.opacity_regularisation * self._job.views_at_once if active else 0.0,
                 0.0,
             )
             if extra is not None:
@@ -349,11 +304,11 @@ class _Run:
             optimiser.param_groups[0]["lr"] = means_rate if name == "means" else full * falling
         return means_rate
 
-    def _as_rendered(self) -> tuple[Splats, RenderSettings]:
+    def _as_rendered(self, shot: Shot) -> tuple[Splats, RenderSettings]:
         """The splats as this run shows them, and how it renders."""
         splats = as_splats(self._parameters)
         if not self._job.mip:
-            return splats, RenderSettings()
+            return splats, shot.settings
         stale = self._rates is None or len(self._rates) != len(splats)
         if stale or self.done % self._settings.control_every == 0:
             assert self._job.train_cameras is not None
@@ -362,8 +317,8 @@ class _Run:
         with one_torch_thread():
             return smooth(splats, self._rates), mip_render_settings()
 
-    def _check(self, loss: Tensor) -> None:
-        if not math.isfinite(float(loss.detach())):
+    def _check(self, losses: list[PhotoLoss]) -> None:
+        if not all(math.isfinite(float(found.loss.detach())) for found in losses):
             raise RuntimeError(
                 f"mipmap: the loss is not finite at step {self.done}; lower the learning rates"
             )
@@ -372,23 +327,3 @@ class _Run:
                 f"mipmap: no Gaussian is left at step {self.done}; prune_opacity may be too high, "
                 "or too few steps followed the reset of opacities"
             )
-
-
-def _fingerprint(base: Splats, job: _Job, device: torch.device | str) -> str:
-    """Of everything that the state of a run follows from."""
-    digest = hashlib.blake2b(digest_size=16)
-    values = asdict(job.settings)
-    del values["checkpoint_every"]
-    versions = (torch.__version__, gsplat.__version__, torch.device(device).type)
-    plain = [values, str(job.scale), job.mip, versions]
-    digest.update(json.dumps(plain, sort_keys=True).encode())
-    tensors = [job.background, *base.tensors().values(), *job.targets.colors]
-    tensors += [w for w in job.targets.weights or () if w is not None]
-    for cameras in (job.targets.cameras, job.train_cameras):
-        if cameras is not None:
-            digest.update(json.dumps([cameras.names, cameras.widths, cameras.heights]).encode())
-            tensors += [cameras.viewmats, cameras.Ks]
-    for tensor in tensors:
-        digest.update(f"{tensor.dtype}{tuple(tensor.shape)}".encode())
-        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()

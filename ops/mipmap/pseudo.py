@@ -12,11 +12,11 @@ from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.errors import InputError
-from ops.mipmap.adapt import Targets
 from ops.mipmap.prior.interface import Upscaler
 from ops.mipmap.resample import quantise, resize, to_float
 from ops.mipmap.scales import scale_name
 from ops.mipmap.settings import PseudoSettings
+from ops.mipmap.targets import Targets
 from ops.progress import Progress, silent
 from ops.rendering.render import render
 from ops.splats.model import Splats

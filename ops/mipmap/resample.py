@@ -6,7 +6,7 @@ Pixel centres are at half integers, before and after, so that nothing shifts. Im
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, Literal
 
 import cv2
 import numpy as np
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ops.errors import InputError
+from ops.splats.optimise import one_torch_thread
 
 Shrink = Literal["area", "bilinear"]
 Floats = NDArray[np.float32]
@@ -95,6 +96,52 @@ def resize(image: Tensor, width: int, height: int, how: Shrink = "area") -> Tens
     old_height, old_width = image.shape[:2]
     grown = bicubic(image, max(width, old_width), max(height, old_height))
     return shrink(grown, width, height, how)
+
+
+def area_average(image: Tensor, width: int, height: int) -> Tensor:
+    """:func:`shrink` by ``area`` through which gradients pass.
+
+    Args:
+        image: [H, W, C] float32.
+        width: Not above W.
+        height: Not above H.
+
+    Returns:
+        [height, width, C] float32 on the device of the image.
+    """
+    rows, columns = _areas(image.shape[0], height), _areas(image.shape[1], width)
+    return _AreaAverage.apply(image, rows.to(image), columns.to(image))
+
+
+class _AreaAverage(torch.autograd.Function):
+    """Both passes on one thread: a product of matrices rounds differently on more."""
+
+    @staticmethod
+    def forward(ctx: Any, image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        ctx.save_for_backward(rows, columns)
+        return _two_sided(image, rows, columns)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None, None]:
+        rows, columns = ctx.saved_tensors
+        return _two_sided(gradient, rows.T, columns.T), None, None
+
+
+def _two_sided(image: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+    """[h, w, C] of an image [H, W, C] by [h, H] and [w, W]."""
+    height, width, channels = image.shape
+    with one_torch_thread():
+        across = rows @ image.reshape(height, width * channels)
+        return columns @ across.reshape(len(rows), width, channels)
+
+
+def _areas(size: int, small: int) -> Tensor:
+    """[small, size] how much of each new pixel each old one covers."""
+    edges = torch.arange(small + 1, dtype=torch.float64) * size / small
+    start = torch.arange(size, dtype=torch.float64)
+    low = torch.maximum(edges[:-1, None], start[None])
+    high = torch.minimum(edges[1:, None], start[None] + 1)
+    return (high - low).clamp(min=0) * small / size
 
 
 def quantise(image: Tensor) -> Tensor:

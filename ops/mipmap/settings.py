@@ -13,19 +13,11 @@ from fractions import Fraction
 from typing import Any, Literal, Self
 
 from ops.errors import InputError
+from ops.mipmap.presets import VALUES
 from ops.mipmap.scales import parse_scale, scale_name, sorted_scales
 
 Preset = Literal["preview", "standard", "paper"]
 PRESETS: tuple[Preset, ...] = ("preview", "standard", "paper")
-RATES_OF_3DGS = {
-    "means_lr": 1.6e-4,
-    "scales_lr": 5e-3,
-    "quats_lr": 1e-3,
-    "opacities_lr": 5e-2,
-    "sh0_lr": 2.5e-3,
-    "shN_lr": 1.25e-4,
-}
-"""Learning rates of Kerbl et al. 2023 that differ from those here."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,7 +38,7 @@ class _Presets:
         Raises:
             InputError: No such preset or field, or a value that makes no sense.
         """
-        presets = _VALUES[cls.__name__]
+        presets = VALUES[cls.__name__]
         if name not in presets:
             raise InputError(
                 f"mipmap: preset should be one of {', '.join(presets)}; found {name!r}"
@@ -192,6 +184,9 @@ class AdaptSettings(_Presets):
     """Against the pseudo ground truth: mean squared (the paper), mean absolute, or that of 3DGS."""
     ssim_weight: float = 0.2
     """lambda of ``l1_ssim``: (1 - lambda) L1 + lambda (1 - SSIM)."""
+    edge_weight: float = 0.5
+    """Weight, beside ``l2``, of how the difference changes between neighbouring pixels, squared:
+    fine detail, which the dilation hides, is fitted sooner. 0 in the paper."""
 
     means_lr: float = 4e-4
     """Learning rate of the means at the start, in units of the cameras' extent. 0 is what the
@@ -201,7 +196,7 @@ class AdaptSettings(_Presets):
     steps make better use of; ``paper`` has those of 3DGS."""
     means_lr_final: float = 0.01
     """The means' learning rate at the end, as a part of that at the start; falls exponentially."""
-    scales_lr: float = 2e-2
+    scales_lr: float = 4e-2
     """Learning rate of the logarithm of the scales."""
     quats_lr: float = 4e-3
     """Learning rate of the quaternions."""
@@ -209,8 +204,10 @@ class AdaptSettings(_Presets):
     """Learning rate of the opacity logits."""
     sh0_lr: float = 4e-2
     """Learning rate of the constant SH coefficients."""
-    shN_lr: float = 4e-3
+    shN_lr: float = 8e-3
     """Learning rate of the higher SH coefficients."""
+    beta2: float = 0.98
+    """Decay of Adam's mean of squared gradients, which fall quickly here; 0.999 in the paper."""
     rate_final: float = 0.05
     """All other learning rates at the end, as a part of those at the start; they fall along a
     cosine. 1 keeps them, as the paper does."""
@@ -218,6 +215,20 @@ class AdaptSettings(_Presets):
     start: Literal["base", "balanced"] = "balanced"
     """What to start from: the base as it is (the paper), or with the change of its dilation undone
     in closed form for every Gaussian, which saves most of the steps."""
+    phases: int = 8
+    """Below the base scale: on how many grids along each axis base pictures are averaged, shifted
+    by whole base pixels. A picture at x1_8 can lie on 8 x 8 grids, each of which shows something
+    that the others do not; there are never more than base pixels to a pixel. 1 is the one grid of
+    the paper."""
+    phases_at_once: int = 2
+    """How many of these along each axis one step takes, as one picture with as many times more
+    pixels."""
+    views_at_once: int = 2
+    """Views in one step below the base scale, where they are small. 1 in the paper."""
+    photo_weight: float = 0.9
+    """Above the base scale: weight of the loss of renders averaged to the base size against the
+    pictures there (photos at training poses); the rest is that against enlarged pictures. Photos
+    of many views tell detail that no single enlarged one does. 0 in the paper."""
     opacity_regularisation: float = 1e-3
     """Weight of the mean opacity in the loss; some makes more Gaussians transparent enough to be
     removed. 0 in the paper."""
@@ -226,12 +237,12 @@ class AdaptSettings(_Presets):
     """Part of the steps after which opacities are left alone, so that those of the Gaussians that
     are left recover."""
 
-    densify: Literal["above", "always", "never"] = "above"
-    """Whether Gaussians are added where the screen-space gradient is large: above the base scale
-    (below it there are more of them than pixels), at every scale (the paper), or never."""
+    densify: Literal["above", "always", "never"] = "never"
+    """Whether Gaussians are added where the screen-space gradient is large: at every scale (the
+    paper), above the base scale, or never. Under a squared loss the threshold is hardly reached in
+    a large scene, and in a small one splitting undoes more than the steps that are left mend."""
     densify_gradient: float = 2e-4
-    """Mean screen-space gradient above which a Gaussian is cloned or split. Under a squared loss it
-    is rarely reached."""
+    """Mean screen-space gradient above which a Gaussian is cloned or split."""
     max_count: int = 1_000_000
     """No Gaussians are added beyond this number."""
     prune: bool = True
@@ -255,6 +266,10 @@ class AdaptSettings(_Presets):
             "densify_gradient": 0,
             "opacity_regularisation": 0,
             "max_count": 1,
+            "phases": 1,
+            "phases_at_once": 1,
+            "views_at_once": 1,
+            "edge_weight": 0,
             "control_every": 1,
             "checkpoint_every": 1,
         }
@@ -265,6 +280,8 @@ class AdaptSettings(_Presets):
             "means_lr_final": (1e-6, 1),
             "rate_final": (0, 1),
             "regularise_until": (0, 1),
+            "photo_weight": (0, 1),
+            "beta2": (0, 0.99999),
             "prune_opacity": (0, 0.5),
             "reset_opacity": (1e-4, 0.999),
         }
@@ -282,6 +299,12 @@ class AdaptSettings(_Presets):
             "reset": ("white", "always", "never"),
         }
         _check_choices(self, "mipmap", choices)
+
+
+def needs_pictures(settings: AdaptSettings, scale: Fraction) -> bool:
+    """Whether adaptation looks at pictures of the base size as well."""
+    below, above = settings.phases > 1, settings.photo_weight > 0
+    return below if scale < 1 else above and scale > 1
 
 
 def base_divisor(scale: Fraction, settings: ProtocolSettings) -> int:
@@ -308,44 +331,6 @@ def table_for(
     """
     own = {scale_name(parse_scale(name)): values for name, values in per_scale.items()}
     return {**common, **own.get(scale_name(parse_scale(scale)), {})}
-
-
-_PROTOCOLS: dict[str, dict[str, Any]] = {
-    "preview": {"enlarge_base_by": 4, "tune_iterations": 800},
-    "standard": {},
-    "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
-}
-_PRIORS: dict[str, dict[str, Any]] = {
-    "preview": {"iterations": 1_500},
-    "standard": {},
-    "paper": {},
-}
-_PSEUDO: dict[str, dict[str, Any]] = {
-    "preview": {},
-    "standard": {},
-    "paper": {"shrink": "bilinear"},
-}
-_ADAPTATIONS: dict[str, dict[str, Any]] = {
-    "preview": {"iterations": 800, "control_every": 50},
-    "standard": {},
-    "paper": {
-        **RATES_OF_3DGS,
-        "means_lr": 0.0,
-        "rate_final": 1.0,
-        "start": "base",
-        "densify": "always",
-        "opacity_regularisation": 0.0,
-        "reset": "white",
-    },
-}
-
-
-_VALUES: dict[str, dict[str, dict[str, Any]]] = {
-    "ProtocolSettings": _PROTOCOLS,
-    "PriorSettings": _PRIORS,
-    "PseudoSettings": _PSEUDO,
-    "AdaptSettings": _ADAPTATIONS,
-}
 
 
 def _check_least(settings: object, where: str, at_least: Mapping[str, float]) -> None:

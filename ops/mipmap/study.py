@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from ops.mipmap.evaluate import ScaleEvaluation, evaluate_scale
 from ops.mipmap.prior.interface import Upscaler
 from ops.mipmap.protocol import ViewRoles, base_views, cameras_at, true_views, view_roles
 from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
-from ops.mipmap.resample import quantise
+from ops.mipmap.resample import Shrink, quantise
 from ops.mipmap.settings import AdaptSettings, ProtocolSettings, PseudoSettings
+from ops.mipmap.targets import Targets
 from ops.mipmap.truth import photo
 from ops.progress import Progress, silent
 from ops.splats.model import Splats
@@ -111,6 +112,8 @@ def adapt_to_scale(
     roles: ViewRoles,
     settings: AdaptSettings,
     *,
+    pictures: tuple[Tensor, ...] | None = None,
+    shrink: Shrink = "area",
     background: Tensor | None = None,
     device: torch.device | str = "cpu",
     checkpoint_path: Path | None = None,
@@ -123,18 +126,28 @@ def adapt_to_scale(
         pseudo: Of the views ``roles.pictures``, in that order.
         roles: What views are used for.
         settings: How.
+        pictures: See :func:`pictures_at_base`; needed where
+            :func:`ops.mipmap.settings.needs_pictures` says so.
+        shrink: The filter that made the pseudo ground truth below 1.
         background: [3] RGB; None is black.
         device: Where to work.
         checkpoint_path: Where to keep the state of an unfinished run.
         progress: Told every few steps.
     """
     position = {index: i for i, index in enumerate(roles.pictures)}
+    which = [position[i] for i in roles.adapted]
+    targets = pseudo.targets(which)
+    if pictures is not None:
+        cameras = base.views.cameras[list(roles.adapted)]
+        at_base = Targets(cameras=cameras, colors=tuple(pictures[i] for i in which))
+        targets = replace(targets, at_base=at_base)
     return adapt(
         base.splats,
-        pseudo.targets([position[i] for i in roles.adapted]),
+        targets,
         settings,
         scale=pseudo.scale,
         train_cameras=base.views.cameras[list(roles.train)],
+        shrink=shrink,
         background=background,
         device=device,
         checkpoint_path=checkpoint_path,
@@ -183,7 +196,15 @@ def run_scale(
         pictures, cameras, scale, pseudo_settings, prior, progress, source=source_of(protocol)
     )
     result = adapt_to_scale(
-        base, pseudo, roles, adapt_settings, background=background, device=device, progress=progress
+        base,
+        pseudo,
+        roles,
+        adapt_settings,
+        pictures=pictures,
+        shrink=pseudo_settings.shrink,
+        background=background,
+        device=device,
+        progress=progress,
     )
     train_cameras = base.views.cameras[list(roles.train)]
     candidates = [

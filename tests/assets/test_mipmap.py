@@ -87,6 +87,7 @@ def test_each_scale_is_its_own_artifact(demo_scene: Function, tiny: str, tmp_pat
     ]
     assert find_stage(scene, "demo/mipmap/x2/adapted").inputs == (
         *("capture/views", "mipmap/zoom_in/base", "mipmap/x2/pseudo"),
+        "mipmap/zoom_in/base_renders",
     )
     assert find_stage(scene, "demo/mipmap/x1_2/adapted").inputs[1] == "splats/trained"
     assert {s.topic for s in select(scene, "demo")} == {"capture", "splats", "evaluation"}
@@ -235,7 +236,7 @@ def test_a_stage_reads_only_what_it_declares() -> None:
     assert some.views == "auto"
     with pytest.raises(AttributeError, match=r"extra_every of \[mipmap\]"):
         _ = some.extra_every
-    assert {r.section for r in adapted.also_reads} == {"mipmap"}
+    assert {r.section for r in adapted.also_reads} == {"mipmap", "mipmap_pseudo"}
 
 
 def test_a_wrong_scale_breaks_its_own_scene_only(home: Home) -> None:

@@ -8,14 +8,15 @@ import torch
 
 from ops.capture.model import indices_of
 from ops.errors import InputError
-from ops.mipmap.adapt import AdaptResult, Targets, adapt, opacity_histogram, splat_bytes
+from ops.mipmap.adapt import AdaptResult, adapt, opacity_histogram, splat_bytes
 from ops.mipmap.baselines import mip_tuned, mip_tuned_candidate
 from ops.mipmap.losses import adaptation_loss
 from ops.mipmap.prior.bicubic import BicubicPrior
 from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
-from ops.mipmap.resample import bicubic
+from ops.mipmap.resample import bicubic, shrink
 from ops.mipmap.scales import scaled_cameras
 from ops.mipmap.settings import AdaptSettings, PseudoSettings
+from ops.mipmap.targets import Phase, Targets
 from ops.rendering.render import render
 from ops.splats.model import Splats
 
@@ -30,12 +31,17 @@ def pseudo_of(splats: Splats, views: MadeViews, scale: Fraction) -> PseudoTruth:
     return pseudo_truth(renders, cameras, scale, PseudoSettings(), BicubicPrior())
 
 
+def targets_of(splats: Splats, views: MadeViews, scale: Fraction) -> Targets:
+    renders = [r.clamp(0, 1) for r in base_renders(splats, views.cameras)]
+    at_base = Targets(cameras=views.cameras, colors=renders)
+    return replace(pseudo_of(splats, views, scale).targets(range(len(views))), at_base=at_base)
+
+
 def run(splats: Splats, views: MadeViews, scale: Fraction, **changed: object) -> AdaptResult:
-    pseudo = pseudo_of(splats, views, scale)
     settings = replace(QUICK, **changed)  # type: ignore[arg-type]
     return adapt(
         splats,
-        pseudo.targets(range(len(views))),
+        targets_of(splats, views, scale),
         settings,
         scale=scale,
         train_cameras=views.cameras,
@@ -114,18 +120,19 @@ def test_adaptation_comes_nearer_and_leaves_the_base_alone(
     assert found.history["iteration"].tolist() == [10, 20, 30, 40]
 
 
+@pytest.mark.parametrize("scale", [HALF, Fraction(1, 4), DOUBLE])
 def test_the_same_bytes_come_back_on_any_threads_and_after_an_interruption(
-    splats: Splats, views: MadeViews, tmp_path: Path
+    splats: Splats, views: MadeViews, tmp_path: Path, scale: Fraction
 ) -> None:
-    whole = run(splats, views, HALF)
+    whole = run(splats, views, scale)
     threads = torch.get_num_threads()
     try:
         torch.set_num_threads(1 if threads > 1 else 2)
-        assert same(run(splats, views, HALF).splats, whole.splats)
+        assert same(run(splats, views, scale).splats, whole.splats)
     finally:
         torch.set_num_threads(threads)
 
-    targets = pseudo_of(splats, views, HALF).targets(range(len(views)))
+    targets = targets_of(splats, views, scale)
 
     class StoppedError(Exception):
         pass
@@ -142,7 +149,7 @@ def test_the_same_bytes_come_back_on_any_threads_and_after_an_interruption(
             splats,
             targets,
             QUICK,
-            scale=HALF,
+            scale=scale,
             train_cameras=views.cameras,
             checkpoint_path=tmp_path / "state",
             progress=progress,  # type: ignore[arg-type]
@@ -171,9 +178,45 @@ def test_switches_do_what_they_say(splats: Splats, views: MadeViews) -> None:
         assert not same(run(splats, views, HALF, loss=loss).splats, frozen.splats)
 
 
+def test_phases_teach_what_one_grid_does_not_show(splats: Splats, views: MadeViews) -> None:
+    """At grids that none of the pictures of one phase lies on."""
+    scale, quarter = Fraction(1, 4), (10, 8)
+    renders = [r.clamp(0, 1) for r in base_renders(splats, views.cameras)]
+
+    def off(found: Splats) -> float:
+        errors = []
+        for i in range(len(views)):
+            camera, picture = Phase(x=2, y=2).of(views.cameras[i], renders[i], quarter, "area")
+            with torch.no_grad():
+                errors.append(((render(found, camera)[0].colors - picture) ** 2).mean())
+        return float(np.mean(errors))
+
+    one, all_ = (
+        off(run(splats, views, scale, phases=n, views_at_once=1, iterations=150).splats)
+        for n in (1, 4)
+    )
+    assert all_ < 0.8 * one
+
+
+def test_renders_come_to_agree_with_the_photos(splats: Splats, views: MadeViews) -> None:
+    renders = [r.clamp(0, 1) for r in base_renders(splats, views.cameras)]
+    cameras = scaled_cameras(views.cameras, DOUBLE)
+
+    def off(found: Splats) -> float:
+        with torch.no_grad():
+            shown = [r.colors for r in render(found, cameras)]
+        pairs = zip(shown, renders, strict=True)
+        return float(np.mean([((shrink(s, 40, 32) - p) ** 2).mean() for s, p in pairs]))
+
+    apart, near = (
+        off(run(splats, views, DOUBLE, photo_weight=w, densify="never").splats) for w in (0.0, 0.8)
+    )
+    assert near < 0.7 * apart
+
+
 def test_opacities_are_reset_on_white_only(splats: Splats, views: MadeViews) -> None:
     targets = pseudo_of(splats, views, HALF).targets(range(len(views)))
-    settings = replace(QUICK, iterations=2, reset="white", prune=False, start="base")
+    settings = replace(QUICK, iterations=2, reset="white", prune=False, start="base", phases=1)
     for background, resets in ((torch.ones(3), True), (torch.zeros(3), False)):
         found = adapt(splats, targets, settings, background=background)
         assert (float(found.splats.opacities.max()) <= 0.0101) == resets
@@ -185,14 +228,45 @@ def test_the_gradient_of_the_squared_loss_is_the_closed_form() -> None:
     g = torch.Generator().manual_seed(0)
     image, target = (torch.rand(7, 5, 3, generator=g) for _ in range(2))
     image.requires_grad_()
-    adaptation_loss(image, target, AdaptSettings()).loss.backward()
+    plain = AdaptSettings(edge_weight=0.0)
+    adaptation_loss(image, target, plain).loss.backward()
     torch.testing.assert_close(image.grad, 2 * (image - target).detach() / (3 * 7 * 5))
     weights = (torch.rand(7, 5, generator=g) > 0.5).float()
     image.grad = None
     holes = torch.where(weights[..., None] > 0, target, torch.nan)
-    adaptation_loss(image, holes, AdaptSettings(), weights).loss.backward()
+    adaptation_loss(image, holes, plain, weights).loss.backward()
     expected = 2 * (image - target).detach() * weights[..., None] / (3 * weights.sum())
     torch.testing.assert_close(image.grad, expected)
+
+
+def test_the_loss_of_edges_is_the_mean_of_squared_changes() -> None:
+    g = torch.Generator().manual_seed(1)
+    image, target = (torch.rand(6, 7, 3, generator=g, dtype=torch.float64) for _ in range(2))
+    settings, d = AdaptSettings(edge_weight=0.7), image - target
+    down, right = ((d[1:] - d[:-1]) ** 2).mean(), ((d[:, 1:] - d[:, :-1]) ** 2).mean()
+    found = adaptation_loss(image, target, settings)
+    torch.testing.assert_close(found.loss, (d**2).mean() + 0.7 * (down + right))
+    assert found.psnr == pytest.approx(-10 * float((d**2).mean().log10()))
+    apart = adaptation_loss(image, target, settings, spacing=2).loss
+    down, right = ((d[2:] - d[:-2]) ** 2).mean(), ((d[:, 2:] - d[:, :-2]) ** 2).mean()
+    torch.testing.assert_close(apart, (d**2).mean() + 0.7 * (down + right))
+    assert adaptation_loss(image[:1, :1], target[:1, :1], settings).loss == (d[0, 0] ** 2).mean()
+    # Only pairs of pixels that both count.
+    weights = torch.ones(6, 7)
+    weights[2, 3] = 0
+    holes = target.clone()
+    holes[2, 3] = torch.nan
+    pairs = [(y, x, v, u) for y in range(6) for x in range(7) for v, u in ((y + 1, x), (y, x + 1))]
+    kept = [p for p in pairs if p[2] < 6 and p[3] < 7 and (2, 3) not in (p[:2], p[2:])]
+    sides = [[p for p in kept if p[0] != p[2]], [p for p in kept if p[1] != p[3]]]
+    means = [torch.stack([(d[v, u] - d[y, x]) ** 2 for y, x, v, u in s]).mean() for s in sides]
+    plain = (d**2)[weights > 0].mean()
+    some = adaptation_loss(image, holes, settings, weights)
+    torch.testing.assert_close(some.loss, plain + 0.7 * sum(means))
+    leaf = image.clone().requires_grad_()
+    assert torch.autograd.gradcheck(
+        lambda x: adaptation_loss(x, holes, settings, weights).loss, (leaf,)
+    )
 
 
 def test_mip_tuning_learns_behind_the_filters(splats: Splats, views: MadeViews) -> None:
@@ -221,8 +295,12 @@ def test_bytes_and_histograms_are_of_the_parameters(splats: Splats) -> None:
 def test_bad_input_is_refused_before_any_work(splats: Splats, views: MadeViews) -> None:
     pseudo = pseudo_of(splats, views, HALF)
     targets = pseudo.targets(range(len(views)))
+    for scale, name in ((HALF, "phases"), (DOUBLE, "photo_weight")):
+        with pytest.raises(InputError, match=f"{name} .* needs pictures of the base size"):
+            adapt(splats, targets, QUICK, scale=scale, train_cameras=views.cameras)
+    plain = replace(QUICK, phases=1)
     with pytest.raises(InputError, match="give train_cameras"):
-        adapt(splats, targets, QUICK, scale=HALF)
+        adapt(splats, targets, plain, scale=HALF)
     with pytest.raises(InputError, match="model without any"):
         adapt(splats.select(torch.zeros(0, dtype=torch.long)), targets, QUICK)
     with pytest.raises(InputError, match="a picture for each"):
@@ -230,4 +308,4 @@ def test_bad_input_is_refused_before_any_work(splats: Splats, views: MadeViews) 
     with pytest.raises(InputError, match=r"should have shape \(16, 20, 3\)"):
         Targets(cameras=pseudo.cameras, colors=[torch.zeros(3, 4, 3)] * 12)
     with pytest.raises(InputError, match="at least 2 training views"):
-        adapt(splats, pseudo.targets([0]), QUICK, scale=HALF, train_cameras=views.cameras)
+        adapt(splats, pseudo.targets([0]), plain, scale=HALF, train_cameras=views.cameras)

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from ops.errors import InputError
-from ops.mipmap.resample import bicubic, quantise, shrink
+from ops.mipmap.resample import area_average, bicubic, quantise, shrink
 
 
 def ramp(width: int, height: int) -> torch.Tensor:
@@ -54,6 +54,14 @@ def test_area_is_the_mean_and_bilinear_is_that_at_one_half_only() -> None:
     torch.testing.assert_close(quarter, middle)
     theirs = cv2.resize(image.numpy(), (12, 8))
     np.testing.assert_array_equal(quarter.numpy(), theirs)
+
+
+@pytest.mark.parametrize("size", [(24, 16), (6, 4), (31, 17), (48, 32), (7, 32)])
+def test_the_area_average_that_gradients_pass_is_the_same(size: tuple[int, int]) -> None:
+    image = torch.rand(32, 48, 3, generator=torch.Generator().manual_seed(2))
+    torch.testing.assert_close(area_average(image, *size), shrink(image, *size))
+    leaf = image[:6, :9].double().requires_grad_()
+    assert torch.autograd.gradcheck(lambda x: area_average(x, 4, 3), (leaf,))
 
 
 def test_wrong_sizes_and_filters_are_refused() -> None:
