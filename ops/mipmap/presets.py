@@ -20,7 +20,7 @@ _PROTOCOLS: dict[str, dict[str, Any]] = {
     "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
 }
 _PRIORS: dict[str, dict[str, Any]] = {
-    "preview": {"iterations": 1_500},
+    "preview": {"iterations": 500},
     "standard": {},
     "paper": {},
 }
@@ -30,7 +30,7 @@ _PSEUDO: dict[str, dict[str, Any]] = {
     "paper": {"shrink": "bilinear"},
 }
 _ADAPTATIONS: dict[str, dict[str, Any]] = {
-    "preview": {"iterations": 800, "control_every": 50},
+    "preview": {"iterations": 650, "control_every": 50},
     "standard": {},
     "paper": {
         **RATES_OF_3DGS,

@@ -56,6 +56,7 @@ iterations = 300
 metrics = ["psnr"]
 no_reference = []
 """
+BASES = ("splats/trained", "mipmap/zoom_in/base")
 Function = Callable[..., Any]
 
 
@@ -113,19 +114,30 @@ def study(tmp_path: Path, capture: Path, more: str = "", text: str = SCENE) -> t
     """
     home = Home(tmp_path / "home")
     home.create()
-    file = home.scenes / "thing.toml"
-    file.write_text(text.format(path=capture, more=more))
-    scene = load_scene(file, known_sections())
+    (home.scenes / "thing.toml").write_text(text.format(path=capture, more=more))
+    contents = make(home, lambda _: True)
+    check_bases(home, contents)
+    return home, Store(home.store).artifact("thing/mipmap/evaluation").open()
+
+
+def make(home: Home, wanted: Callable[[str], bool]) -> dict[str, tuple[str, str]]:
+    """Make the artifacts of the study, or those wanted; version and content of each."""
+    scene = load_scene(home.scenes / "thing.toml", known_sections())
     store, contents = Store(home.store), {}
     for stage in stages_of(scene).values():
-        if stage.topic in ("capture", "mipmap") or stage.key == "splats/trained":
+        studied = stage.topic in ("capture", "mipmap") or stage.key == "splats/trained"
+        if studied and wanted(stage.key):
             produce(scene, stage, home, lambda *_: None, lambda _: None)
             made = store.artifact(f"thing/{stage.key}").resolve()
             contents[stage.key] = (made.tag, made.content_hash)
-    for key in ("splats/trained", "mipmap/zoom_in/base"):
-        found = store.artifact(f"thing/{key}").verify()  # reads and hashes every byte
+    return contents
+
+
+def check_bases(home: Home, contents: dict[str, tuple[str, str]]) -> None:
+    """Version and bytes on disk of both bases are what they were."""
+    for key in BASES:
+        found = Store(home.store).artifact(f"thing/{key}").verify()  # hashes every byte
         assert (found.tag, found.content_hash) == contents[key]
-    return home, store.artifact("thing/mipmap/evaluation").open()
 
 
 def psnr(tree: Any) -> dict[tuple[str, str], float]:
@@ -185,6 +197,22 @@ def test_an_object_with_alpha_of_odd_size_on_white(tmp_path: Path) -> None:
         ("extra", False): EXTRA,
         ("extra", True): EXTRA,
     }
+
+
+@pytest.mark.slow
+def test_bases_keep_every_byte_when_other_settings_are_tried(tmp_path: Path) -> None:
+    home, found = study(tmp_path, blender_capture(tmp_path / "blender"))
+    file, old, store = home.scenes / "thing.toml", psnr(found), Store(home.store)
+    bases = {k: store.artifact(f"thing/{k}").resolve() for k in BASES}
+    kept = {key: (made.tag, made.content_hash) for key, made in bases.items()}
+    other = "[mipmap_adapt]\nphases = 1\nphoto_weight = 0.0\nloss = 'l1'\n"
+    file.write_text(file.read_text().replace("[mipmap_adapt]\n", other))
+    made = make(home, lambda key: key.endswith("/adapted") or key == "mipmap/evaluation")
+    assert len(made) == 5
+    check_bases(home, kept)
+    new = psnr(store.artifact("thing/mipmap/evaluation").open())
+    changed = {key[0] for key in new if new[key] != old[key]}
+    assert changed == {"adapted"}
 
 
 @pytest.mark.slow
