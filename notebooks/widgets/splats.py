@@ -24,7 +24,7 @@ from ops.rendering.settings import RenderSettings
 from ops.splats.model import Splats
 
 _THUMBNAIL = 128  # pixels of the longer side
-_STILL = 560  # pixels of the longer side of the first still picture
+_STILL = 720  # pixels of the longer side of the first still picture
 _MAPS = ("viridis", "magma", "tab20")
 
 
@@ -182,7 +182,7 @@ class SplatView(BrowserWidget):
         cameras = self.given.cameras
         first = cameras[0] if cameras is not None and len(cameras) else _outside(self)
         width, height = first.widths[0], first.heights[0]
-        scale = min(1.0, _STILL / max(width, height))
+        scale = _STILL / max(width, height)  # splats have no pixels: small photos are enlarged
         first = first.resized([max(1, round(width * scale))], [max(1, round(height * scale))])
         mode: Any = self.given.mode
         with torch.inference_mode():
