@@ -247,6 +247,24 @@ def test_far_gaussians_do_not_spoil_the_order(browser: Browser, tmp_path: Path) 
     assert_alike(screen(browser), rendered(splats, on_screen(browser)))
 
 
+def test_what_is_drawn_in_parts_is_the_whole(browser: Browser, tmp_path: Path) -> None:
+    """More Gaussians than are drawn at once, also where a move interrupts the drawing."""
+    splats = some_splats(230_000, sh_degree=0, seed=7)
+    splats.log_scales.sub_(2.5)
+    splats.opacity_logits.sub_(2)
+    widget = view(splats, some_cameras(), height=HEIGHT)
+    widget.show_cameras = False
+    show(browser, widget, tmp_path)
+    assert_alike(screen(browser), rendered(splats, on_screen(browser)))
+    stage = browser.page.locator(".sw-stage")
+    browser.drag(stage, (0.5, 0.5), (0.6, 0.5))
+    browser.page.get_by_text("drawing all:").wait_for(state="attached", timeout=30_000)
+    browser.drag(stage, (0.5, 0.5), (0.5, 0.55))
+    assert_alike(screen(browser), rendered(splats, on_screen(browser)))
+    assert "drawing all" not in browser.page.locator(".sw-note").inner_text()
+    assert state(browser, "view") == -1
+
+
 def test_huge_gaussian_before_the_camera_covers_what_it_does(
     browser: Browser, tmp_path: Path
 ) -> None:
