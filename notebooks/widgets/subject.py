@@ -131,6 +131,36 @@ def from_arrays(arrays: Mapping[str, Any]) -> Splats:
     )
 
 
+def opened(given: Any) -> Any:
+    """A key as the artifact, a splat file or arrays of splats by name as a model; others as given.
+
+    Raises:
+        InputError, ArtifactNotFoundError: As :func:`notebooks.artifacts.open_artifact`.
+    """
+    import xarray as xr
+
+    if isinstance(given, str | Path):
+        if Path(given).suffix.lower() in _SUFFIXES:
+            return _splats(given)[0]
+        from notebooks.artifacts import open_artifact
+
+        return open_artifact(str(given))
+    arrays = isinstance(given, Mapping) and not isinstance(given, xr.DataTree)
+    return _splats(given)[0] if arrays and "means" in given else given
+
+
+def held_out_cameras(key: str) -> Cameras | None:
+    """Those of the scene of an artifact (all, where none is held out); None where it has none."""
+    from assets.bridge.views import StoredViews
+
+    tree = _capture_of(key)
+    if tree is None:
+        return None
+    views = StoredViews(tree)
+    held_out = [i for i, split in enumerate(views.splits) if split == "test"]
+    return views.cameras[held_out] if held_out else views.cameras
+
+
 def _capture_of(key: str) -> Any:
     """The opened capture of the scene of an artifact; None where it has none."""
     from notebooks.artifacts import open_artifact
