@@ -105,11 +105,12 @@ def compare(
     Args:
         pictures: Of each side a picture, several, splats or the key of an artifact; or one mapping,
             label -> these. NumPy, torch or xarray; colours [H, W, 3] (uint8, or floats from 0 to
-            1), or data [H, W] such as depth, shown by a colour map. Several are an array [view, ...] or anything with
-            a length and indices, and are read one at a time (three planes [3, H, W] are one picture
-            of colours: give a list of them). Splats, or an opened artifact with
-            splats, are rendered from ``cameras`` one view at a time; of an opened evaluation its
-            renders are taken. The number of pixels may differ between sides, the shape may not.
+            1), or data [H, W] such as depth, shown by a colour map. Several are an array [view,
+            ...] or anything with a length and indices, and are read one at a time (three planes
+            [3, H, W] are one picture of colours: give a list of them). Splats, or an opened
+            artifact with splats, are rendered from ``cameras`` one view at a time; of an opened
+            evaluation its renders are taken. The number of pixels may differ between sides, the
+            shape may not.
         labels: What the sides are.
         names: What each view is called; None for the names of the cameras, or numbers.
         cameras: Where splats are rendered from: cameras, views, or the key of a capture. None takes
