@@ -302,6 +302,38 @@ def test_drag_wheel_and_keys_move_the_camera_that_is_reported(
     assert_alike(screen(browser), rendered(splats, on_screen(browser)))
 
 
+def test_two_fingers_zoom_and_one_turns(browser: Browser, tmp_path: Path) -> None:
+    show(browser, view(some_splats(200), some_cameras(), height=HEIGHT), tmp_path)
+    screen(browser)
+    box = browser.page.locator(".sw-stage").bounding_box()
+    fingers = browser.page.context.new_cdp_session(browser.page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        at = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": i}
+            for i, (x, y) in enumerate(points)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    def eye() -> torch.Tensor:
+        screen(browser)
+        (viewmat,) = on_screen(browser).viewmats
+        return -viewmat[:3, :3].T @ viewmat[:3, 3]
+
+    before = eye()
+    touch("touchStart", (0.45, 0.5))
+    touch("touchMove", (0.55, 0.5))
+    touch("touchEnd")
+    turned = eye()
+    assert torch.linalg.norm(turned - before) > 0.3
+    torch.testing.assert_close(turned.norm(), before.norm(), rtol=0.05, atol=0)  # around the middle
+    touch("touchStart", (0.45, 0.5), (0.55, 0.5))
+    touch("touchMove", (0.4, 0.5), (0.6, 0.5))
+    touch("touchEnd")
+    nearer = eye()
+    assert float(nearer.norm()) == pytest.approx(float(turned.norm()) / 2, rel=0.1)
+
+
 def test_click_on_a_camera_and_on_its_picture_goes_there(browser: Browser, tmp_path: Path) -> None:
     cameras = some_cameras()
     pictures = [np.full((20, 30, 3), 40 * i, np.uint8) for i in range(5)]
