@@ -21,7 +21,7 @@ from notebooks.widgets.series import (
     view_names,
 )
 from notebooks.widgets.shelf import PictureShelf, common_range, sampled, typical_error
-from notebooks.widgets.subject import cameras_of, held_out_cameras, opened
+from notebooks.widgets.subject import behind, cameras_of, capture_of, held_out_cameras, opened
 from ops.errors import InputError
 
 if TYPE_CHECKING:
@@ -95,7 +95,7 @@ def compare(
     labels: Sequence[str] = (),
     names: Sequence[str] = (),
     cameras: Any = None,
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    background: Sequence[float] | None = None,
     largest_error: float | None = None,
     value_range: tuple[float, float] | None = None,
     mode: str = "slider",
@@ -116,7 +116,8 @@ def compare(
         cameras: Where splats are rendered from: cameras, views, or the key of a capture. None takes
             the held-out ones of the scene that the first key belongs to. A model is rendered in
             ``classic`` mode, an artifact in the mode that it says.
-        background: RGB in [0, 1] behind splats.
+        background: RGB in [0, 1] behind splats; None takes what is behind the photos of that
+            capture, else black.
         largest_error: The difference that the end of the colours stands for, the same for all
             views: mean over the channels, colours from 0 to 1, data in its own unit. None takes the
             99th percentile of some views (of the first one where they are rendered).
@@ -130,10 +131,14 @@ def compare(
     given = _labelled(pictures, labels)
     keys = [p for p in given.values() if isinstance(p, str)]
     sides = {label: opened(p) for label, p in given.items()}
-    seen = cameras_of(cameras)
-    if seen is None and keys:
-        seen = held_out_cameras(keys[0])
-    series = [series_of(p, label, seen, background) for label, p in sides.items()]
+    if cameras is None and keys:
+        capture = capture_of(keys[0])
+        seen = held_out_cameras(capture)
+    else:
+        capture = opened(cameras)
+        seen = cameras_of(capture)
+    color = behind(background, capture)
+    series = [series_of(p, label, seen, color) for label, p in sides.items()]
     if not names:
         named = [p for p in sides.values() if "renders" in getattr(p, "children", ())]
         rendered = any(isinstance(s.pictures, Renders) for s in series)
