@@ -109,8 +109,8 @@ def compare(
             ...] or anything with a length and indices, and are read one at a time (three planes
             [3, H, W] are one picture of colours: give a list of them). Splats, or an opened
             artifact with splats, are rendered from ``cameras`` one view at a time; of an opened
-            evaluation its renders are taken. The number of pixels may differ between sides, the
-            shape may not.
+            evaluation its renders are taken, and one evaluation alone is compared with its photos.
+            The number of pixels may differ between sides, the shape may not.
         labels: What the sides are.
         names: What each view is called; None for the names of the cameras, or numbers.
         cameras: Where splats are rendered from: cameras, views, or the key of a capture. None takes
@@ -131,6 +131,11 @@ def compare(
     given = _labelled(pictures, labels)
     keys = [p for p in given.values() if isinstance(p, str)]
     sides = {label: opened(p) for label, p in given.items()}
+    only: Any = next(iter(sides.values())) if len(sides) == 1 else None
+    if "renders" in getattr(only, "children", ()):
+        widget = compare_held_out(only, largest_error)
+        widget.mode = mode
+        return widget
     if cameras is None and keys:
         capture = capture_of(keys[0])
         seen = held_out_cameras(capture)

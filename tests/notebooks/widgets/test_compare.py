@@ -311,6 +311,8 @@ def test_keys_files_and_arrays_are_sides_too(
     np.testing.assert_array_equal(pictures[2], pictures[0])
     everywhere = compare("demo/splats/trained", splats, cameras="demo/capture/views")
     assert len(everywhere.views) == 15
+    alone = compare("demo/evaluation/held_out", mode="side")
+    assert (alone.series, alone.views, alone.mode) == (held_out.series, held_out.views, "side")
     with pytest.raises(InputError, match="expected an evaluation with renders"):
         compare_held_out("demo/splats/trained")
 
