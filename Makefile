@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo refresh ui lab bench widgets test check format clean
+.PHONY: help install demo refresh ui lab bench widgets pages test check format clean
 
 help: ## List the commands
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,9 @@ bench: $(INSTALLED) ## Measure the renderer on this machine (options: make bench
 widgets: ## Bundle the browser's half of the widgets (needs Node; the bundle is kept in git)
 	@npm --prefix notebooks/widgets/js ci --silent
 	@npm --prefix notebooks/widgets/js run --silent build
+
+pages: $(INSTALLED) ## Run the notebooks on your results; writes docs/notebooks (needs demo/mipmap)
+	@$(BIN)/python -m notebooks.publish notebooks/0*.ipynb docs/notebooks
 
 test: $(INSTALLED) check ## Run all checks and tests
 	@$(BIN)/python -m pytest

@@ -21,12 +21,11 @@ from notebooks.widgets.series import (
     view_names,
 )
 from notebooks.widgets.shelf import PictureShelf, common_range, sampled, typical_error
+from notebooks.widgets.subject import behind, cameras_of, capture_of, held_out_cameras, opened
 from ops.errors import InputError
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from ops.cameras import Cameras
 
 MODES = ("slider", "flicker", "side", "difference", "all")
 _GAP = 6  # pixels between the pictures of the still one
@@ -95,8 +94,8 @@ def compare(
     *pictures: Any,
     labels: Sequence[str] = (),
     names: Sequence[str] = (),
-    cameras: Cameras | None = None,
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    cameras: Any = None,
+    background: Sequence[float] | None = None,
     largest_error: float | None = None,
     value_range: tuple[float, float] | None = None,
     mode: str = "slider",
@@ -104,18 +103,21 @@ def compare(
     """Two or more pictures, or lists of pictures of the same views, against each other.
 
     Args:
-        pictures: Of each side a picture, several, or splats; or one mapping, label -> these.
-            NumPy, torch or xarray; colours [H, W, 3] (uint8, or floats from 0 to 1), or data [H, W]
-            such as depth, shown by a colour map. Several are an array [view, ...] or anything with
-            a length and indices, and are read one at a time (three planes [3, H, W] are one picture
-            of colours: give a list of them). Splats, or an opened artifact with
-            splats, are rendered from ``cameras`` one view at a time; of an opened evaluation its
-            renders are taken. The number of pixels may differ between sides, the shape may not.
+        pictures: Of each side a picture, several, splats or the key of an artifact; or one mapping,
+            label -> these. NumPy, torch or xarray; colours [H, W, 3] (uint8, or floats from 0 to
+            1), or data [H, W] such as depth, shown by a colour map. Several are an array [view,
+            ...] or anything with a length and indices, and are read one at a time (three planes
+            [3, H, W] are one picture of colours: give a list of them). Splats, or an opened
+            artifact with splats, are rendered from ``cameras`` one view at a time; of an opened
+            evaluation its renders are taken, and one evaluation alone is compared with its photos.
+            The number of pixels may differ between sides, the shape may not.
         labels: What the sides are.
         names: What each view is called; None for the names of the cameras, or numbers.
-        cameras: Where splats are rendered from. A model is rendered in ``classic`` mode, an
-            artifact in the mode that it says.
-        background: RGB in [0, 1] behind splats.
+        cameras: Where splats are rendered from: cameras, views, or the key of a capture. None takes
+            the held-out ones of the scene that the first key belongs to. A model is rendered in
+            ``classic`` mode, an artifact in the mode that it says.
+        background: RGB in [0, 1] behind splats; None takes what is behind the photos of that
+            capture, else black.
         largest_error: The difference that the end of the colours stands for, the same for all
             views: mean over the channels, colours from 0 to 1, data in its own unit. None takes the
             99th percentile of some views (of the first one where they are rendered).
@@ -126,12 +128,26 @@ def compare(
     Raises:
         InputError: The numbers or shapes of the pictures differ, or one is no picture.
     """
-    sides = _labelled(pictures, labels)
-    series = [series_of(p, label, cameras, background) for label, p in sides.items()]
+    given = _labelled(pictures, labels)
+    keys = [p for p in given.values() if isinstance(p, str)]
+    sides = {label: opened(p) for label, p in given.items()}
+    only: Any = next(iter(sides.values())) if len(sides) == 1 else None
+    if "renders" in getattr(only, "children", ()):
+        widget = compare_held_out(only, largest_error)
+        widget.mode = mode
+        return widget
+    if cameras is None and keys:
+        capture = capture_of(keys[0])
+        seen = held_out_cameras(capture)
+    else:
+        capture = opened(cameras)
+        seen = cameras_of(capture)
+    color = behind(background, capture)
+    series = [series_of(p, label, seen, color) for label, p in sides.items()]
     if not names:
         named = [p for p in sides.values() if "renders" in getattr(p, "children", ())]
         rendered = any(isinstance(s.pictures, Renders) for s in series)
-        names = cameras.names if cameras and rendered else view_names(named[0]) if named else ()
+        names = seen.names if seen and rendered else view_names(named[0]) if named else ()
     check(series, names)
     return comparison(series, names, largest_error, value_range, mode)
 
@@ -176,22 +192,25 @@ def comparison(
     )
 
 
-def compare_held_out(evaluation: xr.DataTree, largest_error: float | None = None) -> Comparison:
+def compare_held_out(
+    evaluation: xr.DataTree | str, largest_error: float | None = None
+) -> Comparison:
     """Photos against renders of all held-out views of an evaluation, with the PSNR of each.
 
     Args:
-        evaluation: An artifact such as ``demo/evaluation/held_out``.
+        evaluation: An artifact such as ``demo/evaluation/held_out``, or its key.
         largest_error: See :func:`compare`.
 
     Raises:
         InputError: It holds no renders.
     """
-    if "renders" not in evaluation.children:
-        raise InputError("compare_held_out: this evaluation holds no renders")
-    render = stored(evaluation, "render")
-    views = zip(view_names(evaluation), render.captions, strict=True)
+    tree: xr.DataTree = opened(evaluation)
+    if "renders" not in getattr(tree, "children", ()):
+        raise InputError("compare_held_out: expected an evaluation with renders, found none in it")
+    render = stored(tree, "render")
+    views = zip(view_names(tree), render.captions, strict=True)
     names = [f"{name} · {psnr}" if psnr else name for name, psnr in views]
-    photo = stored(evaluation, "photo", "truth")
+    photo = stored(tree, "photo", "truth")
     return comparison([photo, Series("render", render.pictures)], names, largest_error)
 
 

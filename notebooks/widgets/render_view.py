@@ -223,7 +223,7 @@ def render_view(
     scale: float = 0.0,
     antialiased: bool | None = None,
     near: float = 0.01,
-    background: tuple[float, float, float] = (0.0, 0.0, 0.0),
+    background: Sequence[float] | None = None,
     quantities: Mapping[str, Any] | None = None,
     features: Any = None,
     information: Fisher | None = None,
@@ -248,7 +248,8 @@ def render_view(
         scale: Pixels of the picture per pixel of the cameras, 1/8 to 8; 0 for those of the screen.
         antialiased: The renderer's mode; None takes what an artifact says, and False for a model.
         near: Near plane, world units.
-        background: RGB in [0, 1] behind the splats.
+        background: RGB in [0, 1] behind the splats; None takes what is behind the photos of a
+            capture that is named by a key or opened, else black.
         quantities: Numbers per Gaussian by name, [N] each, NumPy or torch. A pixel shows their
             mean, weighted as colours are blended; a Gaussian with NaN does not count.
         features: [N, F] numbers per Gaussian, whose three principal components are shown as
@@ -279,7 +280,7 @@ def render_view(
     elif splats is None:
         raise InputError("render_view: expected splats or a function `render`, found neither")
     else:
-        given = subject(splats, cameras)
+        given = subject(splats, cameras, background=background)
         model, mode, found = given.splats, given.mode, given.cameras
         points = model.means
         source = SplatSource(
@@ -288,7 +289,7 @@ def render_view(
             quantities=quantities or {},
             features=features,
             information=information,
-            background=background,
+            background=given.background,
         )
     if found is None or not len(found):
         view = -1 if view == 0 else view

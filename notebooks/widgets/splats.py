@@ -24,7 +24,7 @@ from ops.rendering.settings import RenderSettings
 from ops.splats.model import Splats
 
 _THUMBNAIL = 128  # pixels of the longer side
-_STILL = 560  # pixels of the longer side of the first still picture
+_STILL = 720  # pixels of the longer side of the first still picture
 _MAPS = ("viridis", "magma", "tab20")
 
 
@@ -35,7 +35,7 @@ def view(
     values: Mapping[str, Any] | None = None,
     color_by: str = "",
     pictures: Any = None,
-    background: Sequence[float] = (0.0, 0.0, 0.0),
+    background: Sequence[float] | None = None,
     height: int = 480,
     budget: int = BUDGET,
 ) -> SplatView:
@@ -51,7 +51,8 @@ def view(
         color_by: The quantity to begin with: one of ``values``, ``opacity``, ``scale``; empty for
             the splats' own colours.
         pictures: Pictures of the cameras, for the strip below; None takes the views' own.
-        background: RGB in [0, 1] behind the splats.
+        background: RGB in [0, 1] behind the splats; None takes what is behind the photos of a
+            capture that is named by a key or opened, else black.
         height: CSS pixels of the picture.
         budget: Bytes that may be sent to the browser. What does not fit is left out in the order
             of visibility: first the higher SH coefficients, then the faintest Gaussians; a line
@@ -60,12 +61,11 @@ def view(
     Raises:
         InputError: Something has another form than it should.
     """
-    given = subject(splats, cameras, pictures)
+    given = subject(splats, cameras, pictures, background)
     return SplatView(
         given,
         values=values or {},
         color_by=color_by,
-        background=tuple(background),
         height=height,
         budget=budget,
     )
@@ -115,7 +115,6 @@ class SplatView(BrowserWidget):
         given: Subject,
         values: Mapping[str, Any],
         color_by: str,
-        background: tuple[float, ...],
         height: int,
         budget: int,
     ) -> None:
@@ -124,8 +123,6 @@ class SplatView(BrowserWidget):
         known = ["", *columns, "opacity", "scale"]
         if color_by not in known:
             raise InputError(f"view: color_by should be one of {known[1:]}, found {color_by!r}")
-        if len(background) != 3:
-            raise InputError(f"view: background should be three numbers, found {background!r}")
         if not len(given.splats):
             raise InputError("view: there are no Gaussians to show")
         self.given = given
@@ -143,7 +140,7 @@ class SplatView(BrowserWidget):
             labels=[n for n, c in columns.items() if np.issubdtype(c.dtype, np.integer)],
             color_maps={name: _lut(name) for name in _MAPS},
             color_by=color_by,
-            background=[float(c) for c in background],
+            background=list(given.background),
             height=height,
             alt=f"{packed.count:,} Gaussians of {given.name}",
         )
@@ -182,7 +179,7 @@ class SplatView(BrowserWidget):
         cameras = self.given.cameras
         first = cameras[0] if cameras is not None and len(cameras) else _outside(self)
         width, height = first.widths[0], first.heights[0]
-        scale = min(1.0, _STILL / max(width, height))
+        scale = _STILL / max(width, height)  # splats have no pixels: small photos are enlarged
         first = first.resized([max(1, round(width * scale))], [max(1, round(height * scale))])
         mode: Any = self.given.mode
         with torch.inference_mode():

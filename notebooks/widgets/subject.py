@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
+from notebooks.film import backdrop
 from notebooks.pixels import as_array, as_pixels
 from ops.cameras import Cameras
 from ops.errors import InputError
@@ -27,9 +28,15 @@ class Subject:
     name: str
     cameras: Cameras | None = None
     picture: Callable[[int], np.ndarray] | None = None  # [H, W, 3] uint8 of a camera
+    background: tuple[float, float, float] = (0.0, 0.0, 0.0)  # RGB behind the splats
 
 
-def subject(splats: Any, cameras: Any = None, pictures: Any = None) -> Subject:
+def subject(
+    splats: Any,
+    cameras: Any = None,
+    pictures: Any = None,
+    background: Sequence[float] | None = None,
+) -> Subject:
     """What is meant by the arguments of :func:`notebooks.view` and its like.
 
     Args:
@@ -50,18 +57,43 @@ def subject(splats: Any, cameras: Any = None, pictures: Any = None) -> Subject:
     if isinstance(splats, str | Path) and Path(splats).suffix.lower() not in _SUFFIXES:
         name = str(splats)
         if cameras is None:
-            cameras = _capture_of(name)
+            cameras = capture_of(name)
     model, tree = _splats(splats)
     mode = "classic"
     if tree is not None:
         from assets.bridge.splats import render_mode
 
         mode = render_mode(tree)
+    if isinstance(cameras, str):
+        cameras = opened(cameras)
     seen, picture = _views(cameras)
     if pictures is not None:
         picture = pictures if callable(pictures) else pictures.__getitem__
     shown = None if picture is None else (lambda i, of=picture: as_pixels(of(i)))
-    return Subject(splats=model, mode=mode, name=name, cameras=seen, picture=shown)
+    return Subject(
+        splats=model,
+        mode=mode,
+        name=name,
+        cameras=seen,
+        picture=shown,
+        background=behind(background, cameras),
+    )
+
+
+def behind(background: Sequence[float] | None, capture: Any) -> tuple[float, float, float]:
+    """What is behind splats: as given, else as behind the photos of an opened capture, or black.
+
+    Raises:
+        InputError: It is not three numbers.
+    """
+    import xarray as xr
+
+    if background is None:
+        return backdrop(capture) if isinstance(capture, xr.DataTree) else (0.0, 0.0, 0.0)
+    if len(background) != 3:
+        raise InputError(f"background: expected three numbers, found {background!r}")
+    red, green, blue = map(float, background)
+    return red, green, blue
 
 
 def _splats(given: Any) -> tuple[Splats, Any]:
@@ -131,7 +163,36 @@ def from_arrays(arrays: Mapping[str, Any]) -> Splats:
     )
 
 
-def _capture_of(key: str) -> Any:
+def opened(given: Any) -> Any:
+    """A key as the artifact, a splat file or arrays of splats by name as a model; others as given.
+
+    Raises:
+        InputError, ArtifactNotFoundError: As :func:`notebooks.artifacts.open_artifact`.
+    """
+    import xarray as xr
+
+    if isinstance(given, str | Path):
+        if Path(given).suffix.lower() in _SUFFIXES:
+            return _splats(given)[0]
+        from notebooks.artifacts import open_artifact
+
+        return open_artifact(str(given))
+    arrays = isinstance(given, Mapping) and not isinstance(given, xr.DataTree)
+    return _splats(given)[0] if arrays and "means" in given else given
+
+
+def held_out_cameras(capture: Any) -> Cameras | None:
+    """Those of an opened capture (all, where none is held out); None of None."""
+    from assets.bridge.views import StoredViews
+
+    if capture is None:
+        return None
+    views = StoredViews(capture)
+    held_out = [i for i, split in enumerate(views.splits) if split == "test"]
+    return views.cameras[held_out] if held_out else views.cameras
+
+
+def capture_of(key: str) -> Any:
     """The opened capture of the scene of an artifact; None where it has none."""
     from notebooks.artifacts import open_artifact
     from storage.errors import ArtifactNotFoundError

@@ -313,7 +313,7 @@ def _opened(evaluation: Any) -> xr.DataTree:
         found = sorted(tree.children) if _is_tree(tree) else type(tree).__name__
         raise InputError(
             "score_table: expected an evaluation, as open_artifact('demo/evaluation/held_out') is, "
-            f"found {found}"
+            f"found {found} (scores over scales: table(notebooks.scales.scale_scores(...)))"
         )
     return tree
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from notebooks.film import backdrop
 from notebooks.widgets.compare import Comparison, comparison
 from notebooks.widgets.series import Series, series_of, stored, view_names
+from notebooks.widgets.subject import cameras_of
 from ops.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,14 +17,13 @@ if TYPE_CHECKING:
     import xarray as xr
 
     from assets.bridge.views import StoredViews
-    from ops.cameras import Cameras
     from storage.home import Home
 
 
 def compare_versions(
     key: str,
     *versions: str | None,
-    cameras: Cameras | None = None,
+    cameras: Any = None,
     what: str = "colors",
     home: Home | None = None,
 ) -> Comparison:
@@ -36,7 +36,8 @@ def compare_versions(
     Args:
         key: Such as ``demo/splats/trained`` or ``demo/evaluation/held_out``.
         versions: Tags such as ``v1`` or names given with ``tag``; None is the current version.
-        cameras: Where to render splats from instead; then there are no photos.
+        cameras: Where to render splats from instead, as :func:`compare` takes them; then there are
+            no photos.
         what: Of evaluations: ``colors``, ``depth``, ``alpha`` or ``errors``.
         home: Where to look; None for ``SPLATWORKS_HOME`` or its default.
 
@@ -60,10 +61,10 @@ def compare_versions(
             f"compare_versions: {key} holds neither splats nor renders; open two versions with "
             "open_artifact and give pictures of them to compare"
         )
-    if cameras is not None:
-        return comparison(
-            [series_of(tree, name, cameras) for name, tree in trees.items()], cameras.names
-        )
+    seen = cameras_of(cameras)
+    if seen is not None:
+        series = [series_of(tree, name, seen) for name, tree in trees.items()]
+        return comparison(series, seen.names)
     return _splats(key, trees, home)
 
 

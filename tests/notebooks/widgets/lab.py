@@ -180,7 +180,9 @@ class Browser:
         found = self.page.locator(".splatworks[data-state]").nth(index)
         found.wait_for(timeout=120_000)
         self.page.wait_for_function(
-            "(e) => e.dataset.state !== 'loading'", arg=found.element_handle(), timeout=120_000
+            "(e) => !['loading', 'unanswered'].includes(e.dataset.state)",
+            arg=found.element_handle(),
+            timeout=120_000,
         )
         assert found.get_attribute("data-state") == "ready", found.inner_text()
         return found

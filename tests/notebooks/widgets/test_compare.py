@@ -21,6 +21,7 @@ from notebooks.widgets.rasters import difference, mapped
 from notebooks.widgets.series import Series
 from notebooks.widgets.versions import compare_versions
 from ops.errors import InputError
+from ops.splats.files.dispatch import write_splats
 from storage.home import Home
 from storage.schemas.evaluation import EVALUATION
 from storage.schemas.training import TRAINING
@@ -292,6 +293,28 @@ def test_versions_that_cannot_be_compared(
 ) -> None:
     with pytest.raises(InputError, match=message):
         compare_versions(key, *versions, what=what, home=two)
+
+
+def test_keys_files_and_arrays_are_sides_too(
+    home: Home, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SPLATWORKS_HOME", str(home.root))
+    splats = open_splats("demo/splats/trained")
+    held_out = compare_held_out("demo/evaluation/held_out")
+    file = tmp_path / "same.ply"
+    write_splats(file, splats)
+    arrays = {name: value.numpy() for name, value in splats.tensors().items()}
+    widget = compare({"key": "demo/splats/trained", "file": file, "arrays": arrays})
+    assert widget.views == [name.partition(" ·")[0] for name in held_out.views]
+    pictures = [s.raster(1).values.astype(int) for s in widget._series]
+    np.testing.assert_allclose(pictures[1], pictures[0], atol=1)
+    np.testing.assert_array_equal(pictures[2], pictures[0])
+    everywhere = compare("demo/splats/trained", splats, cameras="demo/capture/views")
+    assert len(everywhere.views) == 15
+    alone = compare("demo/evaluation/held_out", mode="side")
+    assert (alone.series, alone.views, alone.mode) == (held_out.series, held_out.views, "side")
+    with pytest.raises(InputError, match="expected an evaluation with renders"):
+        compare_held_out("demo/splats/trained")
 
 
 def test_splats_need_cameras(home: Home) -> None:

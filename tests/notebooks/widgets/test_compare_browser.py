@@ -347,3 +347,27 @@ widget
     found.get_by_text("run the cell again").wait_for(timeout=20_000)
     found.get_by_label("view", exact=True).select_option("7")
     shown("0 1 7")
+
+
+def test_until_a_kernel_answers_the_still_picture_is_there(browser: Browser, lab: Lab) -> None:
+    write_notebook(
+        lab.folder / "silent.ipynb",
+        "import numpy as np\nfrom notebooks import compare\n"
+        "compare(np.zeros((30, 40, 3)), np.ones((30, 40, 3)))",
+        "import time\nfrom pathlib import Path\n"
+        "while not Path('heard').exists():\n    time.sleep(0.1)",
+    )
+    browser.open_notebook(lab, "silent.ipynb")
+    browser.page.evaluate("void window.jupyterapp.commands.execute('notebook:run-all-cells')")
+    widget = browser.page.locator('.splatworks[data-state="unanswered"]')
+    widget.wait_for(timeout=60_000)
+    picture = browser.page.locator(".jp-RenderedImage img")
+    assert picture.is_visible()
+    assert not widget.locator(".sw-pictures").is_visible()
+    assert widget.get_by_text("No kernel answers").is_visible()
+    (lab.folder / "heard").touch()
+    found = browser.widget()
+    found.locator('[data-shown="0 1 0"]').wait_for(timeout=30_000)
+    assert found.locator(".sw-pictures").is_visible()
+    assert not found.locator(".sw-unanswered").is_visible()
+    assert not picture.is_visible()

@@ -247,6 +247,24 @@ def test_far_gaussians_do_not_spoil_the_order(browser: Browser, tmp_path: Path) 
     assert_alike(screen(browser), rendered(splats, on_screen(browser)))
 
 
+def test_what_is_drawn_in_parts_is_the_whole(browser: Browser, tmp_path: Path) -> None:
+    """More Gaussians than are drawn at once, also where a move interrupts the drawing."""
+    splats = some_splats(230_000, sh_degree=0, seed=7)
+    splats.log_scales.sub_(2.5)
+    splats.opacity_logits.sub_(2)
+    widget = view(splats, some_cameras(), height=HEIGHT)
+    widget.show_cameras = False
+    show(browser, widget, tmp_path)
+    assert_alike(screen(browser), rendered(splats, on_screen(browser)))
+    stage = browser.page.locator(".sw-stage")
+    browser.drag(stage, (0.5, 0.5), (0.6, 0.5))
+    browser.page.get_by_text("drawing all:").wait_for(state="attached", timeout=30_000)
+    browser.drag(stage, (0.5, 0.5), (0.5, 0.55))
+    assert_alike(screen(browser), rendered(splats, on_screen(browser)))
+    assert "drawing all" not in browser.page.locator(".sw-note").inner_text()
+    assert state(browser, "view") == -1
+
+
 def test_huge_gaussian_before_the_camera_covers_what_it_does(
     browser: Browser, tmp_path: Path
 ) -> None:
@@ -282,6 +300,38 @@ def test_drag_wheel_and_keys_move_the_camera_that_is_reported(
     browser.page.keyboard.press("n")
     wait_for(browser, 1)
     assert_alike(screen(browser), rendered(splats, on_screen(browser)))
+
+
+def test_two_fingers_zoom_and_one_turns(browser: Browser, tmp_path: Path) -> None:
+    show(browser, view(some_splats(200), some_cameras(), height=HEIGHT), tmp_path)
+    screen(browser)
+    box = browser.page.locator(".sw-stage").bounding_box()
+    fingers = browser.page.context.new_cdp_session(browser.page)
+
+    def touch(kind: str, *points: tuple[float, float]) -> None:
+        at = [
+            {"x": box["x"] + x * box["width"], "y": box["y"] + y * box["height"], "id": i}
+            for i, (x, y) in enumerate(points)
+        ]
+        fingers.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": at})
+
+    def eye() -> torch.Tensor:
+        screen(browser)
+        (viewmat,) = on_screen(browser).viewmats
+        return -viewmat[:3, :3].T @ viewmat[:3, 3]
+
+    before = eye()
+    touch("touchStart", (0.45, 0.5))
+    touch("touchMove", (0.55, 0.5))
+    touch("touchEnd")
+    turned = eye()
+    assert torch.linalg.norm(turned - before) > 0.3
+    torch.testing.assert_close(turned.norm(), before.norm(), rtol=0.05, atol=0)  # around the middle
+    touch("touchStart", (0.45, 0.5), (0.55, 0.5))
+    touch("touchMove", (0.4, 0.5), (0.6, 0.5))
+    touch("touchEnd")
+    nearer = eye()
+    assert float(nearer.norm()) == pytest.approx(float(turned.norm()) / 2, rel=0.1)
 
 
 def test_click_on_a_camera_and_on_its_picture_goes_there(browser: Browser, tmp_path: Path) -> None:

@@ -105,6 +105,22 @@ export class Panel {
     else if (this.root.dataset.state === "loading") this.root.dataset.state = "ready";
   }
 
+  /**
+   * Nothing can be shown, for no kernel answers: the still picture beside the widget takes its place
+   * until one does (`false`).
+   */
+  unanswered(is = true) {
+    const { dataset } = this.root;
+    if (!is) {
+      this.answered = true;
+      if (dataset.state === "unanswered") dataset.state = "ready";
+    } else if (!this.answered && dataset.state === "ready") {
+      if (!this.root.querySelector(".sw-unanswered"))
+        this.root.append(h("p", { class: "sw-unanswered", text: "No kernel answers: wait if it is busy, or run the cell again." }));
+      dataset.state = "unanswered";
+    }
+  }
+
   /** Say in the widget's place what went wrong. */
   fail(error) {
     console.error(error);

@@ -51,11 +51,16 @@ class App {
   #again = false; // another is wanted
   #start = 0;
   #timer = 0;
+  #fresh = true; // the next frame begins a picture
 
   constructor(app, canvas, planes) {
     this.app = app;
     this.canvas = canvas;
     this.device = app.graphicsDevice;
+    this.size = { width: canvas.width, height: canvas.height }; // of pictures
+    this.deferred = false; // whether the canvas takes that size only when a picture is whole
+    this.source = null; // of pictures in parts: see draw
+    this.whole = true; // whether the frame is the last part of its picture
     this.#planes = planes;
     this.camera = new pc.Entity("camera", app);
     this.camera.addComponent("camera", {
@@ -85,13 +90,21 @@ class App {
 
   /**
    * Draw soon, once; where a frame is still being drawn, after it. Frames that pile up in a slow
-   * device would hold up the whole page.
+   * device would hold up the whole page, and so would one that takes long: a `source` may draw a
+   * picture in several frames, which is shown when it is whole. `source.start(camera)` begins one
+   * (false: not yet), `source.part` says of the next frame whether it is the { first, last } of it.
    */
   draw() {
+    this.#fresh = true;
     if (this.#fence) {
       this.#again = true;
       return;
     }
+    if (this.source && !this.source.start(this.camera)) return;
+    this.#next();
+  }
+
+  #next() {
     this.app.renderNextFrame = true;
     this.wake();
   }
@@ -110,6 +123,11 @@ class App {
 
   #begun = () => {
     this.#start = performance.now();
+    if (this.#fresh) this.source?.start(this.camera);
+    this.#fresh = false;
+    const { first, last } = this.source?.part ?? { first: true, last: true };
+    this.camera.camera.clearColorBuffer = first;
+    this.whole = last;
   };
 
   #submitted = () => {
@@ -130,19 +148,26 @@ class App {
     gl.deleteSync(this.#fence);
     this.#fence = null;
     const took = performance.now() - this.#start;
-    for (const call of [...this.#drawn]) call(took);
+    for (const call of [...this.#drawn]) call(took, this.whole);
     if (this.#again) {
       this.#again = false;
       this.draw();
-    }
+    } else if (!this.whole) this.#next();
   };
 
-  /** Pixels of the canvas. */
+  /** Pixels of pictures. */
   resize(width, height) {
-    const { canvas, app } = this;
+    if (width === this.size.width && height === this.size.height) return;
+    this.size = { width, height };
+    if (!this.deferred) this.fitCanvas();
+    this.draw();
+  }
+
+  /** Give the canvas the size of pictures, which empties it. */
+  fitCanvas() {
+    const { canvas, app, size: { width, height } } = this;
     if (width === canvas.width && height === canvas.height) return;
     app.setCanvasResolution(pc.RESOLUTION_FIXED, width, height);
-    this.draw();
   }
 
   /**
@@ -218,6 +243,7 @@ class App {
     const context = this.device.gl;
     clearTimeout(this.#timer);
     this.#fence = null;
+    this.source = null;
     this.#drawn.clear();
     this.#until = 0;
     this.app.destroy();

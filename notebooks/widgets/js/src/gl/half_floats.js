@@ -7,7 +7,7 @@ import * as pc from "playcanvas";
  * goes on with eight bits.
  */
 export function blendInHalfFloats(gl) {
-  const { app, device, canvas } = gl;
+  const { app, device } = gl;
   if (!device.textureHalfFloatRenderable) return () => {};
   const shader = pc.ShaderUtils.createShader(device, {
     uniqueName: "splatworks-to-screen",
@@ -24,11 +24,13 @@ export function blendInHalfFloats(gl) {
     texture?.destroy();
   }
 
+  gl.deferred = true;
   const size = app.on("prerender", () => {
-    if (target?.width === canvas.width && target.height === canvas.height) return;
+    const { width, height } = gl.size;
+    if (target?.width === width && target.height === height) return;
     destroy();
     texture = new pc.Texture(device, {
-      name: "blended", width: canvas.width, height: canvas.height, format: pc.PIXELFORMAT_RGBA16F,
+      name: "blended", width, height, format: pc.PIXELFORMAT_RGBA16F,
       mipmaps: false, minFilter: pc.FILTER_NEAREST, magFilter: pc.FILTER_NEAREST,
       addressU: pc.ADDRESS_CLAMP_TO_EDGE, addressV: pc.ADDRESS_CLAMP_TO_EDGE,
     });
@@ -36,6 +38,8 @@ export function blendInHalfFloats(gl) {
     gl.camera.camera.renderTarget = target;
   });
   const show = app.on("postrender", () => {
+    if (!gl.whole) return;
+    gl.fitCanvas();
     device.scope.resolve("blended").setValue(texture);
     device.setBlendState(pc.BlendState.NOBLEND);
     device.setDepthState(pc.DepthState.NODEPTH);
@@ -45,6 +49,7 @@ export function blendInHalfFloats(gl) {
   return () => {
     size.off();
     show.off();
+    gl.deferred = false;
     gl.camera.camera.renderTarget = null;
     destroy();
   };

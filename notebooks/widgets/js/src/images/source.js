@@ -4,6 +4,7 @@ import { decode } from "./picture.js";
 
 const MEMORY = 256e6; // bytes of decoded pictures that are kept
 const AT_ONCE = 2; // questions to the kernel
+const PATIENCE = 4000; // milliseconds until the first picture
 
 export class Source {
   constructor(panel) {
@@ -16,6 +17,7 @@ export class Source {
     this.wanted = new Map(); // user -> keys
     this.asked = 0;
     this.thumbnails = new Map();
+    if (!this.packed) this.patience = setTimeout(() => panel.unanswered(), PATIENCE);
     panel.onClose(() => this.#clear());
   }
 
@@ -107,7 +109,9 @@ export class Source {
     const [series, view] = key.split("/").map(Number);
     if (this.packed) return this.packedPicture(series, view);
     const answer = await this.panel.ask({ type: "picture", series, view });
+    this.panel.unanswered(!answer);
     if (!answer) throw new Error("the kernel that made this is gone: run the cell again");
+    clearTimeout(this.patience);
     const { content, buffers } = answer;
     if (content.error) throw new Error(content.error);
     return decode(content, buffers[0]);
@@ -126,6 +130,7 @@ export class Source {
   }
 
   #clear() {
+    clearTimeout(this.patience);
     this.kept.clear();
     this.waiting.clear();
     this.thumbnails.clear();

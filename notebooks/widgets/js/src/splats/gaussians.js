@@ -113,6 +113,46 @@ export class Gaussians {
     return this.entity.enabled;
   }
 
+  /** Draw at most so many at once, and the rest in the frames that follow. */
+  inParts(limit) {
+    const sorter = this.#sorter;
+    if (sorter) sorter.limit = limit;
+  }
+
+  /** How many Gaussians the last frame drew. */
+  get last() {
+    const held = this.#sorter?.held;
+    return held ? held.to - held.from : 0;
+  }
+
+  /** What part of the picture is drawn, 0 to 1. */
+  get done() {
+    const { held } = this.#sorter ?? {};
+    return held ? held.to / Math.max(1, held.order.length) : 1;
+  }
+
+  get #sorter() {
+    return this.entity.gsplat.instance?.sorter;
+  }
+
+  /**
+   * Begin a picture from `camera`; false where there is nothing to draw yet: an order that takes
+   * several frames to draw has to be the right one.
+   */
+  start(camera) {
+    const sorter = this.#sorter;
+    if (!sorter) return true;
+    sorter.start();
+    if (sorter.part.last) return true;
+    this.entity.gsplat.instance.sort(camera);
+    return !sorter.sorting;
+  }
+
+  /** Whether the part that is drawn next is the first and the last of its picture. */
+  get part() {
+    return this.#sorter?.part ?? { first: true, last: true };
+  }
+
   /** True while Gaussians are drawn in the order of an earlier camera. */
   get pending() {
     return this.entity.gsplat.instance?.sorter?.pending ?? false;

@@ -58,7 +58,10 @@ export class DepthSorter extends pc.EventHandler {
   constructor(texture, centres) {
     super();
     this.texture = texture;
-    this.sorted = null;
+    this.order = null; // the latest, from far to near
+    this.at = 0; // how many of it have been drawn of the picture that is being drawn
+    this.limit = Infinity; // how many are drawn at once
+    this.held = null; // what the texture holds: { order, from, to }
     this.next = null; // the latest camera, while the worker is busy with another
     this.busy = false;
     this.address = URL.createObjectURL(new Blob([`(${work})(self)`], { type: "text/javascript" }));
@@ -81,24 +84,47 @@ export class DepthSorter extends pc.EventHandler {
 
   #done(order) {
     this.busy = false;
-    this.sorted = order;
+    this.order = order;
+    this.at = 0;
     this.#send();
     this.fire("updated");
   }
 
-  /** Put the latest order into its texture; the number of Gaussians ahead, or -1 if it is there. */
-  applyPendingSorted() {
-    if (!this.sorted) return -1;
-    const { length } = this.sorted;
-    this.texture.lock().set(this.sorted);
-    this.texture.unlock();
-    this.sorted = null;
-    return length;
+  /** Begin a picture: what is drawn next is the farthest part. */
+  start() {
+    this.at = 0;
   }
 
-  /** True while the order shown is not that of the last camera. */
+  /** Whether the part that is drawn next is the first and the last of its picture. */
+  get part() {
+    return { first: this.at === 0, last: !this.order || this.at + this.limit >= this.order.length };
+  }
+
+  /**
+   * Put the next part of the order into its texture; the number of Gaussians in it, or -1 if it is
+   * there already. PlayCanvas calls this for every frame.
+   */
+  applyPendingSorted() {
+    if (!this.order) return -1;
+    const { order, at: from } = this;
+    const to = Math.min(order.length, from + this.limit);
+    this.at = to;
+    const { held } = this;
+    if (held && held.order === order && held.from === from && held.to === to) return -1;
+    this.held = { order, from, to };
+    this.texture.lock().set(order.subarray(from, to));
+    this.texture.unlock();
+    return to - from;
+  }
+
+  /** True while the order is not that of the last camera. */
+  get sorting() {
+    return this.busy || this.next !== null || this.order === null;
+  }
+
+  /** True while the order that is drawn is not that of the last camera. */
   get pending() {
-    return this.busy || this.next !== null || this.sorted !== null;
+    return this.sorting || this.held?.order !== this.order;
   }
 
   destroy() {

@@ -101,7 +101,7 @@ class SplatScreen {
     this.gl = gl;
     this.gl.camera.camera.gammaCorrection = pc.GAMMA_SRGB; // colours of splats are sRGB, and stay so
     this.endBlending = blendInHalfFloats(this.gl);
-    this.gl.onDrawn((took) => this.#drawn(took));
+    this.gl.onDrawn((took, whole) => this.#drawn(took, whole));
     if (!this.orbit) this.#startCamera();
     this.#colour();
     this.#resize();
@@ -195,7 +195,8 @@ class SplatScreen {
     return new Promise((resolve) => {
       this.onSorted = () => {
         this.onSorted = null;
-        const stop = this.gl.onDrawn(() => {
+        const stop = this.gl.onDrawn((took, whole) => {
+          if (!whole) return;
           stop();
           resolve();
         });
@@ -220,6 +221,7 @@ class SplatScreen {
           this.onSorted?.();
         },
       });
+      if (this.gl.deferred) gaussians.inParts(this.pace.part);
       return { gaussians, colours };
     };
     const drawing = { name, full: null, coarse: null, part: 0, make: made };
@@ -275,6 +277,7 @@ class SplatScreen {
     if (!few && !shown.full) shown.full = shown.make(this.model.count).gaussians;
     if (shown.coarse) shown.coarse.visible = few;
     if (shown.full) shown.full.visible = !few;
+    this.gl.source = this.#gaussians;
     this.panel.root.dataset.drawn = "";
     this.#pose();
   }
@@ -284,6 +287,13 @@ class SplatScreen {
     const { orbit } = this;
     const { viewmat, K, width, height } = orbit;
     this.gl.setPose(viewmat, K, width, height);
+    this.#drawCameras();
+  }
+
+  /** What lies over the picture: frustums, and the frame of the camera that is shown. */
+  #drawCameras() {
+    const { orbit } = this;
+    const { viewmat, K, width, height } = orbit;
     const state = { current: orbit.index, hovered: this.hovered, visible: this.panel.get("show_cameras") };
     this.frustums.draw(viewmat, K, width, height, Math.min(2, globalThis.devicePixelRatio || 1), state);
     const frame = orbit.index >= 0 ? orbit.frame : null;
@@ -318,10 +328,13 @@ class SplatScreen {
     }, this.pace.level ? REST : 0);
   }
 
-  /** A frame is finished. */
-  #drawn(took) {
-    if (this.resting) this.#settle();
-    else if (this.pace.took(took) && this.orbit.moving) this.#fit();
+  /** A frame, or a part of one, is finished. */
+  #drawn(took, whole) {
+    if (this.resting) {
+      this.#gaussians.inParts(this.pace.partTook(took, this.#gaussians.last));
+      if (whole) this.#settle();
+      this.#say();
+    } else if (this.pace.took(took) && this.orbit.moving) this.#fit();
   }
 
   /** The Gaussians that are drawn now. */
@@ -349,13 +362,14 @@ class SplatScreen {
     const { index } = this.orbit;
     const where = index >= 0 ? this.cameras[index].name : "";
     const count = `${this.model.count.toLocaleString("en")} Gaussians`;
-    this.note.textContent = [where, count, ...this.panel.get("notes")].filter(Boolean).join(" · ");
+    const done = this.resting && this.gl && !this.gl.whole ? `drawing all: ${Math.round(100 * this.#gaussians.done)} %` : "";
+    this.note.textContent = [where, count, ...this.panel.get("notes"), done].filter(Boolean).join(" · ");
   }
 
   #hover(index) {
     if (index !== this.hovered) {
       this.hovered = index;
-      this.#pose();
+      this.#drawCameras();
       this.stage.style.cursor = index >= 0 ? "pointer" : "";
     }
     this.tip.hidden = index < 0;
@@ -397,7 +411,7 @@ class SplatScreen {
     const on = !this.panel.get("show_cameras");
     this.panel.set({ show_cameras: on });
     this.frustumsButton.setAttribute("aria-pressed", on);
-    this.#pose();
+    this.#drawCameras();
   }
 
   #toggleHelp() {
