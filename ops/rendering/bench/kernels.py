@@ -23,15 +23,16 @@ from ops.rendering.cpu.raster_forward import (
     absorb,
     exponent_in_block,
     footprint_in_tile,
-    opacities,
+    opacity_of,
+    still_live,
 )
-from ops.rendering.cpu.simd import LANES, any_lane, both, gt, select, splat, vsum
+from ops.rendering.cpu.simd import LANES, both, gt, note_lanes, select, splat, vsum
 from ops.rendering.cpu.simd_memory import vload, vstore
 from ops.rendering.cpu.tiles import (
-    BIT,
     BLOCKS,
     TILE,
     blocks_in_image,
+    forget_lanes,
     inside_image,
     lowest_block,
 )
@@ -168,7 +169,7 @@ def evaluated_lanes(view: Any) -> Lanes:
     """
     parts = team.threads()
     counts = np.zeros((parts, 2), np.int64)
-    space = workspace(parts, (BLOCKS + 1) * LANES)
+    space = workspace(parts, (BLOCKS + 1 + 3) * LANES)
     arrays = (view.offsets, view.entries, view.masks, view.footprints)
     team.run(parts, _walk, space, view.width, view.height, *arrays, counts)
     return Lanes(*counts.sum(axis=0).tolist())
@@ -189,16 +190,17 @@ def _walk(
 ) -> None:
     """Adds evaluated and blended lanes of every ``parts``-th tile to ``counts[part]``."""
     across = (width + TILE - 1) // TILE
-    scratch = space[part]  # transmittance, negative once a pixel is finished
+    scratch = space[part]  # transmittance, then which lanes go on
+    lanes = scratch[(BLOCKS + 1) * LANES :].view(np.int16)
     one, zero = splat(_f(1)), splat(_f(0))
     for tile in range(part, offsets.shape[0] - 1, parts):
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
-            vstore(scratch, block * LANES, select(inside, one, _f(-1)))
+            vstore(scratch, block * LANES, select(inside, one, zero))
         live = blocks_in_image(tile_x, tile_y, width, height)
-        finished = 0
+        forget_lanes(lanes)
         at = offsets[tile]
         end = offsets[tile + 1]
         while at < end and live != 0:
@@ -212,12 +214,11 @@ def _walk(
                     todo &= todo - 1
                     visited += 1
                     _, _, exponent = exponent_in_block(block, footprint)
-                    (_, alpha), _ = opacities(exponent, exponent)
+                    _, alpha = opacity_of(exponent)
                     going_on, after = absorb(alpha, vload(scratch, block * LANES))
                     vstore(scratch, block * LANES, after)
-                    if not any_lane(going_on):
-                        finished |= BIT[block]
+                    note_lanes(lanes, block, going_on)
                     counts[part, 1] += int(vsum(select(both(going_on, gt(alpha, zero)), one, zero)))
                 counts[part, 0] += (visited + visited % 2) * LANES
             at = stop
-            live &= ~finished
+            live = still_live(live, lanes, LANES, scratch)

@@ -12,7 +12,7 @@ from ops.rendering.bench.scenes import SIZES, make_scene
 from ops.rendering.bench.timing import measure
 from ops.rendering.cpu import team
 from ops.rendering.cpu import view as viewing
-from ops.rendering.cpu.projection import KX, KY, LOG2_OPACITY, MX, MY, SLOPE
+from ops.rendering.cpu.projection import LOG2_OPACITY, MX, MY, PER_U, PER_Y, SLOPE
 from ops.rendering.render import render
 
 
@@ -31,7 +31,7 @@ def blended_by_hand(view) -> tuple[int, int]:
     for f in footprints:
         dy = y - f[MY]
         u = x - f[MX] - f[SLOPE] * dy
-        exponent = f[LOG2_OPACITY] + f[KX] * u * u + f[KY] * dy * dy
+        exponent = f[LOG2_OPACITY] - (f[PER_U] * u) ** 2 - (f[PER_Y] * dy) ** 2
         alpha = np.minimum(np.exp2(exponent), np.float32(0.999))
         hit = going & (alpha >= 1 / 255)
         after = T * (1 - alpha)
