@@ -87,7 +87,7 @@ RED_AT, GREEN_AT, BLUE_AT, MEDIAN_AT, EXTRAS_AT = (k * LANES for k in (2, 3, 4, 
 PLAIN = 5  # vectors of a block without median depth and extras
 
 
-ROUND = 32  # Gaussians that a block blends before the next block has its turn
+ROUND = 64  # Gaussians that a block blends before the next block has its turn
 
 
 def padded_extras(n_extras: int) -> int:
@@ -97,7 +97,7 @@ def padded_extras(n_extras: int) -> int:
 
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_forward` works in."""
-    size = (BLOCKS + 1) * (EXTRAS_AT + padded_extras(n_extras) * LANES) + (3 + ROUND + 4) * LANES
+    size = (BLOCKS + 1) * (EXTRAS_AT + padded_extras(n_extras) * LANES) + (3 + ROUND + 8) * LANES
     if n_extras < MANY:
         return size
     # Weights; whose they are, and how many a block has; extras of a chunk.
@@ -398,8 +398,8 @@ def raster_forward(
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
     queue = edge[3 * LANES :]
-    reached_by = queue[ROUND * FOOTPRINT :].view(np.uint32)
-    weights = queue[ROUND * FOOTPRINT + BLOCKS :]
+    reached_by = queue[ROUND * FOOTPRINT :].view(np.int64)
+    weights = queue[ROUND * FOOTPRINT + 2 * BLOCKS :]
     local = weights[_SLOTS * LANES :]
     whose = local[CHUNK * LANES :].view(np.int32)
     if many:
@@ -425,7 +425,7 @@ def raster_forward(
             stop = min(at + ROUND, end)
             line_up(at, stop, end, tile_x, tile_y, entries, footprints, queue)
             transpose_masks(masks, at, reached_by)
-            here = (1 << (stop - at)) - 1
+            here = -1 if stop - at == ROUND else (1 << (stop - at)) - 1
             todo = live
             while todo != 0:
                 block = lowest_block(todo)

@@ -74,7 +74,7 @@ def transpose_masks(typingctx: Any, masks: Any, at: Any, reached_by: Any) -> Any
     """Turns 32 masks of blocks, from ``at`` on, into a mask of 32 bits for each of the 64 blocks."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        many, width = 32, 8
+        many, width = 64, 8
         words, octets = ir.VectorType(ir.IntType(64), many), ir.VectorType(ir.IntType(8), many)
         kinds = signature.args
         start = element(context, builder, kinds, arguments, 0)
