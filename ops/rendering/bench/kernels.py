@@ -17,8 +17,7 @@ from numba.core.dispatcher import Dispatcher
 
 from ops.rendering.bench.timing import run_timed
 from ops.rendering.cpu import fisher, gradients, team, view
-from ops.rendering.cpu.jit import kernel, workspace
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     CHECK_EVERY,
     absorb,
     exponent_in_block,
@@ -26,12 +25,15 @@ from ops.rendering.cpu.raster_forward import (
     opacity_of,
     still_live,
 )
+from ops.rendering.cpu.jit import kernel, workspace
+from ops.rendering.cpu.raster_forward import ROUND
 from ops.rendering.cpu.simd import LANES, both, gt, note_lanes, select, splat, vsum
 from ops.rendering.cpu.simd_memory import vload, vstore
 from ops.rendering.cpu.tiles import (
     BLOCKS,
     TILE,
     blocks_in_image,
+    count_blocks,
     forget_lanes,
     inside_image,
     lowest_block,
@@ -68,9 +70,11 @@ class Lanes(NamedTuple):
     """How many lanes (a Gaussian at a pixel) the vector loops of one view go through."""
 
     evaluated: int
-    """Lanes that are computed."""
+    """Lanes that are computed for gradients and for Fisher information."""
     blended: int
     """Lanes that change their pixel. The rest is the price of working on 16 at once."""
+    drawn: int
+    """Lanes that are computed for drawing."""
 
     @property
     def useful(self) -> float:
@@ -159,16 +163,17 @@ def nominal_flops(name: str, lanes: Lanes) -> int:
 
     What it spends on entries and tiles is not counted.
     """
-    return FLOPS[name] * lanes.evaluated
+    return FLOPS[name] * (lanes.drawn if name == FORWARD else lanes.evaluated)
 
 
 def evaluated_lanes(view: Any) -> Lanes:
     """Walks the lists of a view as the raster kernels do, and counts lanes.
 
-    All of them go through the same lanes; those of the fellow of an odd block are counted.
+    Those for gradients and Fisher information go through the same lanes; those of the fellow of an
+    odd block are counted.
     """
     parts = team.threads()
-    counts = np.zeros((parts, 2), np.int64)
+    counts = np.zeros((parts, 3), np.int64)
     space = workspace(parts, (BLOCKS + 1 + 3) * LANES)
     arrays = (view.offsets, view.entries, view.masks, view.footprints)
     team.run(parts, _walk, space, view.width, view.height, *arrays, counts)
@@ -188,7 +193,7 @@ def _walk(
     footprints: Any,
     counts: Any,
 ) -> None:
-    """Adds evaluated and blended lanes of every ``parts``-th tile to ``counts[part]``."""
+    """Adds evaluated, blended and drawn lanes of every ``parts``-th tile to ``counts[part]``."""
     across = (width + TILE - 1) // TILE
     scratch = space[part]  # transmittance, then which lanes go on
     lanes = scratch[(BLOCKS + 1) * LANES :].view(np.int16)
@@ -201,11 +206,13 @@ def _walk(
             vstore(scratch, block * LANES, select(inside, one, zero))
         live = blocks_in_image(tile_x, tile_y, width, height)
         forget_lanes(lanes)
+        drawn = live
         at = offsets[tile]
         end = offsets[tile + 1]
-        while at < end and live != 0:
+        while at < end and drawn != 0:
             stop = min(at + CHECK_EVERY, end)
             for e in range(at, stop):
+                counts[part, 2] += count_blocks(masks[e] & drawn) * LANES
                 todo = masks[e] & live
                 footprint = footprint_in_tile(entries[e, 0], footprints, tile_x, tile_y)
                 visited = 0
@@ -222,3 +229,5 @@ def _walk(
                 counts[part, 0] += (visited + visited % 2) * LANES
             at = stop
             live = still_live(live, lanes, LANES, scratch)
+            if (at - offsets[tile]) % ROUND == 0:
+                drawn = live

@@ -20,22 +20,20 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import helper, kernel
-from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
-    MANY,
     MAX_ALPHA,
     absorb,
     color_of,
-    copy_extras,
     exponent_in_block,
     footprint_in_tile,
     opacity_of,
-    padded_extras,
     still_live,
 )
+from ops.rendering.cpu.jit import helper, kernel
+from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
+from ops.rendering.cpu.raster_forward import MANY, copy_extras, padded_extras
 from ops.rendering.cpu.simd import (
     LANES,
     both,
@@ -294,7 +292,7 @@ def raster_backward(
     sums = (BLOCKS + 1) * stride
     scratch = space[part]
     edge = scratch[sums + (n_columns - EXTRAS) * LANES :]
-    lanes = edge[3 * LANES :].view(np.int16)
+    lanes = edge[3 * LANES :]
     kept = edge[6 * LANES :]  # of a chunk: products with the extras, then weights
     local = kept[CHUNK * _ROW :]
     visited = local[CHUNK * LANES :].view(np.int64)

@@ -26,10 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import helper, kernel
-from ops.rendering.cpu.projection import FOOTPRINT
-from ops.rendering.cpu.raster_backward import begin_two, blend_again
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
     MAX_ALPHA,
@@ -37,6 +34,9 @@ from ops.rendering.cpu.raster_forward import (
     footprint_in_tile,
     still_live,
 )
+from ops.rendering.cpu.jit import helper, kernel
+from ops.rendering.cpu.projection import FOOTPRINT
+from ops.rendering.cpu.raster_backward import begin_two, blend_again
 from ops.rendering.cpu.simd import LANES, both, fma, fms, fnma, ge, note_lanes, select, splat
 from ops.rendering.cpu.simd_memory import (
     align_stack,
@@ -293,7 +293,7 @@ def raster_fisher(
     stride = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
-    lanes = edge[3 * LANES :].view(np.int16)
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:

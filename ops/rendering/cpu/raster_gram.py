@@ -11,11 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import kernel
-from ops.rendering.cpu.projection import FOOTPRINT
-from ops.rendering.cpu.raster_backward import blend_again
-from ops.rendering.cpu.raster_fisher import look_through, open_block
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
     MAX_ALPHA,
@@ -25,6 +21,10 @@ from ops.rendering.cpu.raster_forward import (
     opacity_of,
     still_live,
 )
+from ops.rendering.cpu.jit import kernel
+from ops.rendering.cpu.projection import FOOTPRINT
+from ops.rendering.cpu.raster_backward import blend_again
+from ops.rendering.cpu.raster_fisher import look_through, open_block
 from ops.rendering.cpu.simd import LANES, both, fma, ge, note_lanes, splat
 from ops.rendering.cpu.simd_memory import next_of, prefetch, sum16, vstore
 from ops.rendering.cpu.tiles import BLOCKS, TILE, blocks_in_image, forget_lanes, lowest_block
@@ -76,7 +76,7 @@ def raster_gram(
     stride = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
-    lanes = edge[3 * LANES :].view(np.int16)
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:

@@ -308,12 +308,16 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
 
 @vector_intrinsic
 def note_lanes(typingctx: Any, array: Any, index: Any, mask: Any) -> Any:
-    """Writes a mask into an element of an int16 array."""
+    """Writes a mask, sixteen bits, to the place ``index`` of an array that is counted in masks.
+
+    The array is one of floats: a view of it as integers would hold a reference to it.
+    """
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
         at = context.cast(builder, arguments[1], signature.args[1], types.intp)
-        builder.store(builder.bitcast(arguments[2], _I16), builder.gep(data, [at]))
+        masks = builder.bitcast(data, ir.PointerType(_I16))
+        builder.store(builder.bitcast(arguments[2], _I16), builder.gep(masks, [at]))
         return context.get_dummy_value()
 
     return types.void(array, index, mask), codegen
@@ -321,7 +325,7 @@ def note_lanes(typingctx: Any, array: Any, index: Any, mask: Any) -> Any:
 
 @vector_intrinsic
 def not_equal64(typingctx: Any, array: Any, value: Any) -> Any:
-    """A bit for each of the first 64 elements of an int16 array: whether it is not ``value``."""
+    """A bit for each of the first 64 masks of an array, see note_lanes: set where not ``value``."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kind = ir.VectorType(_I16, 64)

@@ -20,7 +20,7 @@ from numba import types
 from numba.core import cgutils
 
 from ops.rendering.cpu.jit import helper
-from ops.rendering.cpu.simd import LANES, VI, both, gt, vector_intrinsic
+from ops.rendering.cpu.simd import LANES, VI, both, ge, gt, note_lanes, splat, vector_intrinsic
 from ops.rendering.cpu.simd_memory import (
     element,
     load_block,
@@ -43,8 +43,8 @@ ALL_BLOCKS = -1  # a mask of 64 ones
 _NOWHERE = 1e6
 BLOCK_X = np.array([BLOCK * (b % ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
 BLOCK_Y = np.array([BLOCK * (b // ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
-# Where the pixels of a column, and of a row, of blocks lie in a tile, a vector each. The last row is
-# that of the block beside the tile: results there are never used, but have to be finite.
+# Where the pixels of a column, and of a row, of blocks lie in a tile, a vector each. The last row
+# is that of the block beside the tile: results there are never used, but have to be finite.
 PIXEL_X = np.array(
     [BLOCK * column + lane % BLOCK for column in range(ACROSS) for lane in range(LANES)], np.float32
 )
@@ -70,8 +70,21 @@ def lowest_block(typingctx: Any, mask: Any) -> Any:
 
 
 @vector_intrinsic
+def count_blocks(typingctx: Any, mask: Any) -> Any:
+    """How many blocks are in a mask."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.IntType(64)
+        kind = ir.FunctionType(whole, [whole])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.ctpop.i64")
+        return builder.call(function, [arguments[0]])
+
+    return types.int64(mask), codegen
+
+
+@vector_intrinsic
 def transpose_masks(typingctx: Any, masks: Any, at: Any, reached_by: Any) -> Any:
-    """Turns 32 masks of blocks, from ``at`` on, into a mask of 32 bits for each of the 64 blocks."""
+    """Turns 64 masks of blocks, from ``at`` on, around: into a mask of 64 bits for each block."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         many, width = 64, 8
@@ -123,8 +136,9 @@ def mask_of_rows(typingctx: Any, columns: Any) -> Any:
 @helper
 def forget_lanes(lanes: Any) -> None:
     """Before a tile is begun: all lanes of its blocks count as going on."""
+    zero = splat(_f(0))
     for block in range(BLOCKS):
-        lanes[block] = -1
+        note_lanes(lanes, block, ge(zero, zero))
 
 
 @helper

@@ -12,6 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ops.rendering.cpu.blending import (
+    AHEAD,
+    CHECK_EVERY,
+    MAX_ALPHA,
+    color_of,
+    exponent_in_block,
+    footprint_in_tile,
+    opacity_of,
+    still_live,
+)
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import FOOTPRINT, finite
 from ops.rendering.cpu.projection_fisher import lit_channels
@@ -28,16 +38,6 @@ from ops.rendering.cpu.projection_gram import (
 from ops.rendering.cpu.projection_gram import WORKSPACE as NUMBERS_WORKSPACE
 from ops.rendering.cpu.raster_backward import blend_again
 from ops.rendering.cpu.raster_fisher import look_through, open_block
-from ops.rendering.cpu.raster_forward import (
-    AHEAD,
-    CHECK_EVERY,
-    MAX_ALPHA,
-    color_of,
-    exponent_in_block,
-    footprint_in_tile,
-    opacity_of,
-    still_live,
-)
 from ops.rendering.cpu.raster_gram import COLUMNS as ROW
 from ops.rendering.cpu.raster_gram import MIXED, WEIGHTS
 from ops.rendering.cpu.simd import (
@@ -253,7 +253,7 @@ def raster_uncertainty(
     result = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
-    lanes = edge[3 * LANES :].view(np.int16)
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:

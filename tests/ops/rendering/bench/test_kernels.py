@@ -56,6 +56,7 @@ def test_blended_lanes_are_those_of_a_count_by_hand(make, n, size, image):
     assert blended > 1000
     assert abs(lanes.blended - blended) <= close
     assert lanes.evaluated >= lanes.blended
+    assert lanes.drawn >= lanes.blended
 
 
 def test_lanes_of_the_scene_and_any_number_of_threads(make, torch_threads):
@@ -76,7 +77,7 @@ def test_an_empty_view_has_no_lanes(make):
     cameras = make.cameras([(20, 20)])
     cameras.viewmats[:, 2, 3] -= 50  # all behind the camera
     facts = kernels.view_facts(prepared(splats, cameras))
-    assert tuple(facts.lanes) == (0, 0)
+    assert tuple(facts.lanes) == (0, 0, 0)
     assert facts.visible == 0
 
 
