@@ -17,21 +17,24 @@ from numba.core.dispatcher import Dispatcher
 
 from ops.rendering.bench.timing import run_timed
 from ops.rendering.cpu import fisher, gradients, team, view
-from ops.rendering.cpu.jit import kernel, workspace
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     CHECK_EVERY,
     absorb,
     exponent_in_block,
     footprint_in_tile,
-    opacities,
+    opacity_of,
+    still_live,
 )
-from ops.rendering.cpu.simd import LANES, any_lane, both, gt, select, splat, vsum
+from ops.rendering.cpu.jit import kernel, workspace
+from ops.rendering.cpu.raster_forward import ROUND
+from ops.rendering.cpu.simd import LANES, both, gt, note_lanes, select, splat, vsum
 from ops.rendering.cpu.simd_memory import vload, vstore
 from ops.rendering.cpu.tiles import (
-    BIT,
     BLOCKS,
     TILE,
     blocks_in_image,
+    count_blocks,
+    forget_lanes,
     inside_image,
     lowest_block,
 )
@@ -67,9 +70,11 @@ class Lanes(NamedTuple):
     """How many lanes (a Gaussian at a pixel) the vector loops of one view go through."""
 
     evaluated: int
-    """Lanes that are computed."""
+    """Lanes that are computed for gradients and for Fisher information."""
     blended: int
     """Lanes that change their pixel. The rest is the price of working on 16 at once."""
+    drawn: int
+    """Lanes that are computed for drawing."""
 
     @property
     def useful(self) -> float:
@@ -158,17 +163,18 @@ def nominal_flops(name: str, lanes: Lanes) -> int:
 
     What it spends on entries and tiles is not counted.
     """
-    return FLOPS[name] * lanes.evaluated
+    return FLOPS[name] * (lanes.drawn if name == FORWARD else lanes.evaluated)
 
 
 def evaluated_lanes(view: Any) -> Lanes:
     """Walks the lists of a view as the raster kernels do, and counts lanes.
 
-    All of them go through the same lanes; those of the fellow of an odd block are counted.
+    Those for gradients and Fisher information go through the same lanes; those of the fellow of an
+    odd block are counted.
     """
     parts = team.threads()
-    counts = np.zeros((parts, 2), np.int64)
-    space = workspace(parts, (BLOCKS + 1) * LANES)
+    counts = np.zeros((parts, 3), np.int64)
+    space = workspace(parts, (BLOCKS + 1 + 3) * LANES)
     arrays = (view.offsets, view.entries, view.masks, view.footprints)
     team.run(parts, _walk, space, view.width, view.height, *arrays, counts)
     return Lanes(*counts.sum(axis=0).tolist())
@@ -187,23 +193,26 @@ def _walk(
     footprints: Any,
     counts: Any,
 ) -> None:
-    """Adds evaluated and blended lanes of every ``parts``-th tile to ``counts[part]``."""
+    """Adds evaluated, blended and drawn lanes of every ``parts``-th tile to ``counts[part]``."""
     across = (width + TILE - 1) // TILE
-    scratch = space[part]  # transmittance, negative once a pixel is finished
+    scratch = space[part]  # transmittance, then which lanes go on
+    lanes = scratch[(BLOCKS + 1) * LANES :].view(np.int16)
     one, zero = splat(_f(1)), splat(_f(0))
     for tile in range(part, offsets.shape[0] - 1, parts):
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
-            vstore(scratch, block * LANES, select(inside, one, _f(-1)))
+            vstore(scratch, block * LANES, select(inside, one, zero))
         live = blocks_in_image(tile_x, tile_y, width, height)
-        finished = 0
+        forget_lanes(lanes)
+        drawn = live
         at = offsets[tile]
         end = offsets[tile + 1]
-        while at < end and live != 0:
+        while at < end and drawn != 0:
             stop = min(at + CHECK_EVERY, end)
             for e in range(at, stop):
+                counts[part, 2] += count_blocks(masks[e] & drawn) * LANES
                 todo = masks[e] & live
                 footprint = footprint_in_tile(entries[e, 0], footprints, tile_x, tile_y)
                 visited = 0
@@ -212,12 +221,13 @@ def _walk(
                     todo &= todo - 1
                     visited += 1
                     _, _, exponent = exponent_in_block(block, footprint)
-                    (_, alpha), _ = opacities(exponent, exponent)
+                    _, alpha = opacity_of(exponent)
                     going_on, after = absorb(alpha, vload(scratch, block * LANES))
                     vstore(scratch, block * LANES, after)
-                    if not any_lane(going_on):
-                        finished |= BIT[block]
+                    note_lanes(lanes, block, going_on)
                     counts[part, 1] += int(vsum(select(both(going_on, gt(alpha, zero)), one, zero)))
                 counts[part, 0] += (visited + visited % 2) * LANES
             at = stop
-            live &= ~finished
+            live = still_live(live, lanes, LANES, scratch)
+            if (at - offsets[tile]) % ROUND == 0:
+                drawn = live

@@ -6,6 +6,10 @@ variance c of y and, given y, the mean ``slope * y`` and the variance v of x:
     alpha(dx, dy) = opacity * exp(-(dx - slope dy)^2 / (2 v) - dy^2 / (2 c)),
     slope = b / c,  v = (a c - b^2) / c.
 
+It is evaluated in powers of two: with lengths in which alpha falls to a half,
+
+    alpha = opacity * 2^(-u^2 - y^2),  u = (dx - slope dy) / sqrt(2 ln2 v),  y = dy / sqrt(2 ln2 c).
+
 Unlike the inverse covariance this form does not cancel for long thin Gaussians, and it is never
 negative. The determinant comes from Cauchy-Binet, as a sum of squares, for the same reason.
 
@@ -52,12 +56,13 @@ LOG2_MIN_ALPHA = _f(-math.log2(255.0))
 LARGEST = _f(1e37)  # of a variance in pixels squared; beyond it float32 is about to overflow
 _LARGEST_RADIUS = _f(1 << 30)
 _MOST = _f(1e9)  # tiles
+_SHARPEST = _f(1e20)  # of a variance's inverse; thinner than float32 can tell from a line
 
-# Columns of a footprint: mean; slope; log2-domain factors -log2(e) / (2 v) and -log2(e) / (2 c);
-# log2 of the opacity in this view; depth; colour. Then, of the ellipse in which alpha is at least
-# 1/255, a little too large: v; 1 / c; the bound of the squared Mahalanobis distance; half width and
-# height; and the y at which it is widest. Sixteen columns are a cache line.
-MX, MY, SLOPE, KX, KY, LOG2_OPACITY, DEPTH, RED, GREEN, BLUE = range(10)
+# Columns of a footprint: mean; slope; the factors 1 / sqrt(2 ln2 v) and 1 / sqrt(2 ln2 c); log2 of
+# the opacity in this view; depth; colour. Then, of the ellipse in which alpha is at least 1/255, a
+# little too large: v; 1 / c; the bound of the squared Mahalanobis distance; half width and height;
+# and the y at which it is widest. Sixteen columns are a cache line.
+MX, MY, SLOPE, PER_U, PER_Y, LOG2_OPACITY, DEPTH, RED, GREEN, BLUE = range(10)
 V, INVERSE_C, BOUND, WIDE, HIGH, WIDEST = range(10, 16)
 FOOTPRINT = 16
 WORKSPACE = SCRATCH + FOOTPRINT * LANES
@@ -75,6 +80,12 @@ def _row_is_finite(array: Any, row: int) -> bool:
     for k in range(array.shape[1]):
         total += array[row, k] * _f(0)
     return total == _f(0)
+
+
+@scalar_helper
+def per_half(inverse_variance: Any) -> Any:
+    """1 over the length in which alpha falls to a half, along an axis of a footprint."""
+    return vsqrt(vmin(inverse_variance, _SHARPEST) * (_f(0.5) * LOG2E))
 
 
 @scalar_helper
@@ -160,8 +171,8 @@ def project(
             vstore(columns, MX * LANES, mx)
             vstore(columns, MY * LANES, my)
             vstore(columns, SLOPE * LANES, b * inverse_c)
-            vstore(columns, KX * LANES, (_f(-0.5) * LOG2E) * c / det)
-            vstore(columns, KY * LANES, (_f(-0.5) * LOG2E) * inverse_c)
+            vstore(columns, PER_U * LANES, per_half(c / det))
+            vstore(columns, PER_Y * LANES, per_half(inverse_c))
             vstore(columns, LOG2_OPACITY * LANES, log2_opacity)
             vstore(columns, DEPTH * LANES, z)
             vstore(columns, RED * LANES, vmax(red, _f(0)))

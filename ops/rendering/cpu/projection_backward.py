@@ -10,7 +10,7 @@ from ops.rendering.cpu.camera import ANTIALIASED, EPS2D, FX, FY, X_MAX, X_MIN, Y
 from ops.rendering.cpu.geometry import covariance2d, geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import BLUE as BLUE_CHANNEL
-from ops.rendering.cpu.projection import FOOTPRINT, finite
+from ops.rendering.cpu.projection import FOOTPRINT, LN2, finite
 from ops.rendering.cpu.projection import GREEN as GREEN_CHANNEL
 from ops.rendering.cpu.projection import RED as RED_CHANNEL
 from ops.rendering.cpu.raster_backward import (
@@ -77,6 +77,20 @@ def shape(U: Any, cam: Any) -> Any:
     a, b, c, det, sharp = covariance2d(U, cam[EPS2D])
     inverse_c = _f(1) / c
     return a, b, c, det, sharp, b * inverse_c, c / det, inverse_c
+
+
+@scalar_helper
+def log_alpha_changes(U: Any, cam: Any) -> Any:
+    """How log(alpha) changes with a footprint, by powers of its u and y: the factor of u by (the
+    mean's x, the mean's y), that of y by the mean's y, and those of u^2, u y and y^2 by v, slope
+    and c."""
+    _, _, _, _, _, slope, inverse_v, inverse_c = shape(U, cam)
+    # log(alpha) = .. - dx'^2 / (2 v) - dy^2 / (2 c) with dx' = dx - slope dy, where
+    # u = dx' / sqrt(2 ln2 v) and y = dy / sqrt(2 ln2 c).
+    by_x = vsqrt(inverse_v * (_f(2) * LN2))
+    by_y = vsqrt(inverse_c * (_f(2) * LN2))
+    sheared = (_f(2) * LN2) * vsqrt(inverse_v / inverse_c)
+    return (by_x, _f(0) - slope * by_x), by_y, (inverse_v * LN2, sheared, inverse_c * LN2)
 
 
 @scalar_helper
@@ -349,13 +363,10 @@ def project_backward(
 
             # Mean and covariance in the image; alpha depends on v, slope and c.
             geo = geometry(i, means, quats, log_scales, cam)
-            _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
-            g_mx = inverse_v * qu
-            g_my = inverse_c * qy - slope * g_mx
+            by_u, by_y, (by_uu, by_uy, by_yy) = log_alpha_changes(geo[6], cam)
+            g_mx, g_my = by_u[0] * qu, by_y * qy + by_u[1] * qu
             store2(v_means2d, 2 * i, (select(seen, g_mx, zero), select(seen, g_my, zero)))
-            g_v = inverse_v * inverse_v * quu * _f(0.5)
-            g_c = inverse_c * inverse_c * qyy * _f(0.5)
-            g_cov = covariance_gradient(g_v, inverse_v * quy, g_c, q, geo[6], cam)
+            g_cov = covariance_gradient(by_uu * quu, by_uy * quy, by_yy * qyy, q, geo[6], cam)
             point, by_V, g_scales, g_quats = from_image(g_mx, g_my, g_cov, g_z, geo, cam)
 
             # Colour: coefficients, and the direction from the camera centre to the mean.

@@ -18,7 +18,7 @@ from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite
 from ops.rendering.cpu.projection_backward import (
     covariance_gradient,
     from_image,
-    shape,
+    log_alpha_changes,
     sum_rows,
     write_columns,
 )
@@ -88,12 +88,12 @@ def _mean_by_shape(g_cov: Any, geo: Any, cam: Any) -> tuple[Any, Any, Any]:
 @scalar_helper
 def shape_changes(geo: Any, cam: Any) -> Any:
     """Gradients by the 2D covariance of a_uu, a_uy and a_yy, and with antialiasing of a_1."""
-    zero, half = splat(_f(0)), splat(_f(0.5))
-    _, _, _, _, _, _, inverse_v, inverse_c = shape(geo[6], cam)
+    zero = splat(_f(0))
+    _, _, (by_uu, by_uy, by_yy) = log_alpha_changes(geo[6], cam)
     return (
-        covariance_gradient(half * inverse_v * inverse_v, zero, zero, zero, geo[6], cam),
-        covariance_gradient(zero, inverse_v, zero, zero, geo[6], cam),
-        covariance_gradient(zero, zero, half * inverse_c * inverse_c, zero, geo[6], cam),
+        covariance_gradient(by_uu, zero, zero, zero, geo[6], cam),
+        covariance_gradient(zero, by_uy, zero, zero, geo[6], cam),
+        covariance_gradient(zero, zero, by_yy, zero, geo[6], cam),
         covariance_gradient(zero, zero, zero, splat(_f(1)), geo[6], cam),
     )
 
@@ -170,15 +170,13 @@ def project_moves(
         if not any_lane(gt(vload(depths, i), _f(0))):
             continue
         geo = geometry(i, means, quats, log_scales, cam)
-        _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
-        # alpha = opacity exp(-u^2 / (2 v) - dy^2 / (2 c)) with u = dx - slope dy.
+        by_u, by_y, _ = log_alpha_changes(geo[6], cam)
         at, step = AT_MOVES, POLYNOMIAL
         by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
         if cam[ANTIALIASED] > _f(0):
             _keep3(space, at, step, _mean_by_shape(by_one, geo, cam))
-        by_u = _mean_by_place(inverse_v, zero - slope * inverse_v, geo, cam)
-        _keep3(space, at + LANES, step, by_u)
-        _keep3(space, at + 2 * LANES, step, _mean_by_place(zero, inverse_c, geo, cam))
+        _keep3(space, at + LANES, step, _mean_by_place(by_u[0], by_u[1], geo, cam))
+        _keep3(space, at + 2 * LANES, step, _mean_by_place(zero, by_y, geo, cam))
         _keep3(space, at + 3 * LANES, step, _mean_by_shape(by_uu, geo, cam))
         _keep3(space, at + 4 * LANES, step, _mean_by_shape(by_uy, geo, cam))
         _keep3(space, at + 5 * LANES, step, _mean_by_shape(by_yy, geo, cam))
@@ -218,7 +216,7 @@ def _kept(kept: Any, total: Any) -> Any:
 
 @scalar_helper
 def _shape_entry(kept: Any, uu: Any, uy: Any, yy: Any, one: Any, totals: Any) -> Any:
-    """The entry of a parameter that alpha depends on by u^2, u dy, dy^2 and 1 alone."""
+    """The entry of a parameter that alpha depends on by u^2, u y, y^2 and 1 alone."""
     two = _f(2)
     inner = fma(uu, vload(totals, S_31 * LANES), yy * vload(totals, S_13 * LANES))
     total = two * uy * inner

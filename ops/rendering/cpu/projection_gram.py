@@ -15,7 +15,7 @@ from ops.rendering.cpu.camera import ANTIALIASED
 from ops.rendering.cpu.geometry import geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import finite
-from ops.rendering.cpu.projection_backward import from_image, shape, sum_rows
+from ops.rendering.cpu.projection_backward import from_image, log_alpha_changes, sum_rows
 from ops.rendering.cpu.projection_fisher import (
     color_change,
     lit_channels,
@@ -113,11 +113,10 @@ def numbers(
     """
     geo = geometry(i, means, quats, log_scales, cam)
     zero = splat(_f(0))
-    _, _, _, _, _, slope, inverse_v, inverse_c = shape(geo[6], cam)
+    by_u, by_y, _ = log_alpha_changes(geo[6], cam)
     still = (zero, zero, zero)
-    # alpha = opacity exp(-u^2 / (2 v) - dy^2 / (2 c)) with u = dx - slope dy.
-    _note(U, inverse_v, zero - slope * inverse_v, still, geo, cam, space)
-    _note(Y, zero, inverse_c, still, geo, cam, space)
+    _note(U, by_u[0], by_u[1], still, geo, cam, space)
+    _note(Y, zero, by_y, still, geo, cam, space)
     by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
     _note(UU, zero, zero, by_uu, geo, cam, space)
     _note(UY, zero, zero, by_uy, geo, cam, space)

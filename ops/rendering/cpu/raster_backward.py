@@ -3,11 +3,12 @@
 With T the transmittance before a Gaussian, c its channels and g the loss gradient of the pixel,
 
     dL/dalpha = T (g . c) - R / (1 - alpha),
+    alpha dL/dalpha = w (g . c) - R alpha / (1 - alpha),
 
-where R is what the Gaussians and the background behind contribute to g . pixel (and to the gradient
-of transmittance). R starts as the whole pixel and has every Gaussian's part taken off in turn, so
-one number per pixel replaces the colours behind, and the rules that stop a pixel are the same code
-as in the forward pass.
+where w = alpha T is the weight and R is what the Gaussians and the background behind contribute to
+g . pixel (and to the gradient of transmittance). R starts as the whole pixel and has every
+Gaussian's part taken off in turn, so one number per pixel replaces the colours behind, and the
+rules that stop a pixel are the same code as in the forward pass.
 
 Every intersection writes its own row of a table, and a second pass sums the rows of a Gaussian in
 a fixed order: the result has the same bytes whatever the number of threads.
@@ -19,28 +20,27 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import helper, kernel
-from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
-    MANY,
     MAX_ALPHA,
     absorb,
     color_of,
-    copy_extras,
     exponent_in_block,
     footprint_in_tile,
-    opacities,
-    padded_extras,
+    opacity_of,
+    still_live,
 )
+from ops.rendering.cpu.jit import helper, kernel
+from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
+from ops.rendering.cpu.raster_forward import MANY, copy_extras, padded_extras
 from ops.rendering.cpu.simd import (
     LANES,
-    any_lane,
     both,
     fma,
     fnma,
     ge,
+    note_lanes,
     select,
     splat,
     vabs,
@@ -64,6 +64,7 @@ from ops.rendering.cpu.tiles import (
     BLOCKS,
     TILE,
     blocks_in_image,
+    forget_lanes,
     inside_image,
     lowest_block,
     read_block,
@@ -72,9 +73,9 @@ from ops.rendering.cpu.tiles import (
 
 _f = np.float32
 
-# Columns of a row: sums over pixels of q = alpha dL/dalpha times 1, u, dy, u^2, u dy, dy^2, where
-# u = dx - slope dy; gradients of the colour; where asked for, sums of |dL/dmean2d|. From EXTRAS on,
-# gradients of the extras.
+# Columns of a row: sums over pixels of q = alpha dL/dalpha times 1, u, y, u^2, u y, y^2, where u
+# and y are those of a footprint; gradients of the colour; where asked for, sums of |dL/dmean2d|.
+# From EXTRAS on, gradients of the extras.
 Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, RED, GREEN, BLUE, ABS_X, ABS_Y = range(11)
 EXTRAS = 16
 
@@ -91,7 +92,7 @@ _ROW = (BLOCKS + 1) * LANES  # of what a Gaussian of a chunk has in every block
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_backward` works in."""
     padded = columns(n_extras) - EXTRAS
-    size = ((BLOCKS + 1) * (5 + padded_extras(n_extras)) + padded + 3) * LANES
+    size = ((BLOCKS + 1) * (5 + padded_extras(n_extras)) + padded + 6) * LANES
     return size + (CHUNK * (_ROW + LANES + 2) + 2 * BLOCKS + LANES if n_extras >= MANY else 0)
 
 
@@ -99,7 +100,7 @@ def workspace_size(n_extras: int) -> int:
 def begin_two(todo: int, footprint: Any) -> Any:
     """The two lowest blocks of a mask, and the mask without them.
 
-    Each is its number, u and dy, and alpha before and after it is cut.
+    Each is its number, u and y, and alpha before and after it is cut.
     """
     block0 = lowest_block(todo)
     todo &= todo - 1
@@ -107,7 +108,8 @@ def begin_two(todo: int, footprint: Any) -> Any:
     todo &= todo - 1
     u0, y0, exponent0 = exponent_in_block(block0, footprint)
     u1, y1, exponent1 = exponent_in_block(block1, footprint)
-    (full0, alpha0), (full1, alpha1) = opacities(exponent0, exponent1)
+    full0, alpha0 = opacity_of(exponent0)
+    full1, alpha1 = opacity_of(exponent1)
     return (block0, u0, y0, full0, alpha0), (block1, u1, y1, full1, alpha1), todo
 
 
@@ -210,11 +212,28 @@ def chunk_gradients(
 
 
 @helper
-def alpha_gradient(o: int, alpha: Any, T: Any, weight: Any, gc: Any, scratch: Any) -> Any:
-    """dL/dalpha in a block, whose R is brought up to date."""
-    R = fnma(weight, gc, vload(scratch, o + LANES))
+def alpha_gradient(o: int, free: Any, alpha: Any, weight: Any, gc: Any, scratch: Any) -> Any:
+    """alpha dL/dalpha in a block, whose R is brought up to date; 0 outside ``free``, where alpha
+    is cut and does not move."""
+    own = weight * gc
+    R = vload(scratch, o + LANES) - own
     vstore(scratch, o + LANES, R)
-    return T * gc - R / (_f(1) - alpha)
+    return select(free, fnma(R, alpha / (_f(1) - alpha), own), _f(0))
+
+
+@helper
+def add_moments(q: Any, u: Any, y: Any, sums: Any) -> Any:
+    """The six sums of q that a row begins with, those of a block added."""
+    q0, qu, qy, quu, quy, qyy = sums
+    by_u, by_y = q * u, q * y
+    return (
+        q0 + q,
+        qu + by_u,
+        qy + by_y,
+        fma(by_u, u, quu),
+        fma(by_u, y, quy),
+        fma(by_y, y, qyy),
+    )
 
 
 _SIGNATURE = (
@@ -273,7 +292,8 @@ def raster_backward(
     sums = (BLOCKS + 1) * stride
     scratch = space[part]
     edge = scratch[sums + (n_columns - EXTRAS) * LANES :]
-    kept = edge[3 * LANES :]  # of a chunk: products with the extras, then weights
+    lanes = edge[3 * LANES :]
+    kept = edge[6 * LANES :]  # of a chunk: products with the extras, then weights
     local = kept[CHUNK * _ROW :]
     visited = local[CHUNK * LANES :].view(np.int64)
     reached_by = visited[CHUNK:]
@@ -287,7 +307,7 @@ def raster_backward(
         for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
             o = block * stride
-            vstore(scratch, o, select(inside, _f(1), _f(-1)))
+            vstore(scratch, o, select(inside, _f(1), _f(0)))
             Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
             if height <= Y or width <= X:
                 for k in range(1, 5 + room):
@@ -319,10 +339,10 @@ def raster_backward(
                 vstore(scratch, o + LANES, R)
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
-        finished = 0
+        forget_lanes(lanes)
         for at in range(offsets[tile], end):
             if at % CHECK_EVERY == 0:  # see the forward pass
-                live &= ~finished
+                live = still_live(live, lanes, stride, scratch)
             number = (at - offsets[tile]) % CHUNK
             if extras is not None and many and number == 0:
                 stop = min(at + CHUNK, end)
@@ -339,23 +359,21 @@ def raster_backward(
             prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
             prefetch(table, entries[ahead_at, 1] * n_columns)
             footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-            _, _, slope, kx, ky, _ = footprint
+            _, _, across_u, down_u, down_y, _ = footprint
             rgb = color_of(i, footprints)
-            q0, qu, qy, quu, quy, qyy = zero, zero, zero, zero, zero, zero
+            moments = (zero, zero, zero, zero, zero, zero)
             g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
             one, two, todo = begin_two(todo, footprint)
             while one[0] < BLOCKS:
                 # Begun before these two are done: a processor does not look far enough ahead.
                 next_one, next_two, todo = begin_two(todo, footprint)
-                block0, u0, dy0, full0, alpha0 = one
-                block1, u1, dy1, full1, alpha1 = two
+                block0, u0, y0, full0, alpha0 = one
+                block1, u1, y1, full1, alpha1 = two
                 one, two = next_one, next_two
-                going_on0, T0, weight0 = blend_again(block0 * stride, alpha0, scratch)
-                going_on1, T1, weight1 = blend_again(block1 * stride, alpha1, scratch)
-                if not any_lane(going_on0):
-                    finished |= BIT[block0]
-                if not any_lane(going_on1):
-                    finished |= BIT[block1]
+                going_on0, _, weight0 = blend_again(block0 * stride, alpha0, scratch)
+                going_on1, _, weight1 = blend_again(block1 * stride, alpha1, scratch)
+                note_lanes(lanes, block0, going_on0)
+                note_lanes(lanes, block1, going_on1)
                 v, gc0 = color_gradients(block0 * stride, rgb, scratch)
                 g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
                 v, gc1 = color_gradients(block1 * stride, rgb, scratch)
@@ -371,31 +389,20 @@ def raster_backward(
                         o0, o1 = block0 * stride, block1 * stride
                         gc0 = gc0 + extra_gradients(o0, weight0, i, extras, sums, scratch)
                         gc1 = gc1 + extra_gradients(o1, weight1, i, extras, sums, scratch)
-                by_alpha0 = alpha_gradient(block0 * stride, alpha0, T0, weight0, gc0, scratch)
-                by_alpha1 = alpha_gradient(block1 * stride, alpha1, T1, weight1, gc1, scratch)
-                counts0 = both(going_on0, ge(MAX_ALPHA, full0))
-                counts1 = both(going_on1, ge(MAX_ALPHA, full1))
-                q = select(counts0, by_alpha0 * alpha0, _f(0))
-                p = select(counts1, by_alpha1 * alpha1, _f(0))
-                q0 = q0 + q + p
-                qx, px = q * u0, p * u1
-                qu = qu + qx + px
-                quu = fma(px, u1, fma(qx, u0, quu))
-                quy = fma(px, dy1, fma(qx, dy0, quy))
-                qz, pz = q * dy0, p * dy1
-                qy = qy + qz + pz
-                qyy = fma(pz, dy1, fma(qz, dy0, qyy))
+                free0 = both(going_on0, ge(MAX_ALPHA, full0))
+                free1 = both(going_on1, ge(MAX_ALPHA, full1))
+                q0 = alpha_gradient(block0 * stride, free0, alpha0, weight0, gc0, scratch)
+                q1 = alpha_gradient(block1 * stride, free1, alpha1, weight1, gc1, scratch)
+                moments = add_moments(q1, u1, y1, add_moments(q0, u0, y0, moments))
                 if with_abs is not None and with_abs:
-                    qx, px = qx * kx, px * kx
-                    ax = ax + vabs(qx) + vabs(px)
-                    ay = ay + vabs(fnma(slope, qx, qz * ky)) + vabs(fnma(slope, px, pz * ky))
-            ax = ax * (_f(2) / LOG2E)
+                    qu0, qu1 = q0 * u0, q1 * u1
+                    ax = ax + vabs(qu0) + vabs(qu1)
+                    ay = ay + vabs(fnma(down_u, qu0, q0 * y0 * down_y))
+                    ay = ay + vabs(fnma(down_u, qu1, q1 * y1 * down_y))
+            ax = ax * across_u * (_f(2) / LOG2E)
             ay = ay * (_f(2) / LOG2E)
-            sum16(
-                table,
-                row,
-                (q0, qu, qy, quu, quy, qyy, g0, g1, g2, ax, ay, zero, zero, zero, zero, zero),
-            )
+            rest = (g0, g1, g2, ax, ay, zero, zero, zero, zero, zero)
+            sum16(table, row, (*moments, *rest))
             if many:
                 if number == CHUNK - 1 or at == end - 1:
                     chunk_gradients(

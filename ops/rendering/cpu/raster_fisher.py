@@ -3,12 +3,13 @@
 With y_c a channel of a pixel, w = alpha T the weight of a Gaussian there and s_c = dy_c / dalpha,
 
     dy_c/dtheta = s_c dalpha/dtheta + w dcolor_c/dtheta,
-    dalpha/dtheta = alpha P,  P = a_1 + a_u u + a_y dy + a_uu u^2 + a_uy u dy + a_yy dy^2,
+    dalpha/dtheta = alpha P,  P = a_1 + a_u u + a_y y + a_uu u^2 + a_uy u y + a_yy y^2,
 
-where the six numbers a depend on the Gaussian and the view only. A Gaussian enters a pixel once, so
+where u and y are those of a footprint, and the six numbers a depend on the Gaussian and the view
+only. A Gaussian enters a pixel once, so
 sums over pixels hold its whole diagonal. With s^2 = sum_c (alpha s_c)^2:
 
-- opacity, log-scales and quats have no part in u and dy alone and none in the colour: sums of s^2
+- opacity, log-scales and quats have no part in u and y alone and none in the colour: sums of s^2
   times 1, the three squares and the five monomials of degree 4 are enough;
 - colours and features need the sum of w^2;
 - a coordinate of the mean has all parts. Its own polynomial P and what it does to the colour are
@@ -25,17 +26,18 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import helper, kernel
-from ops.rendering.cpu.projection import FOOTPRINT
-from ops.rendering.cpu.raster_backward import begin_two, blend_again
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
     MAX_ALPHA,
     color_of,
     footprint_in_tile,
+    still_live,
 )
-from ops.rendering.cpu.simd import LANES, any_lane, both, fma, fnma, ge, select, splat
+from ops.rendering.cpu.jit import helper, kernel
+from ops.rendering.cpu.projection import FOOTPRINT
+from ops.rendering.cpu.raster_backward import begin_two, blend_again
+from ops.rendering.cpu.simd import LANES, both, fma, fms, fnma, ge, note_lanes, select, splat
 from ops.rendering.cpu.simd_memory import (
     align_stack,
     next_of,
@@ -46,12 +48,12 @@ from ops.rendering.cpu.simd_memory import (
     vstore,
 )
 from ops.rendering.cpu.tiles import (
-    BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
     TILE,
     blocks_in_image,
+    forget_lanes,
     inside_image,
     read_block,
     read_block3,
@@ -59,7 +61,7 @@ from ops.rendering.cpu.tiles import (
 
 _f = np.float32
 
-# Columns of a row of sums: of s^2 times 1, u^2, u dy, dy^2, u^4, u^3 dy, u^2 dy^2, u dy^3, dy^4; of
+# Columns of a row of sums: of s^2 times 1, u^2, u y, y^2, u^4, u^3 y, u^2 y^2, u y^3, y^4; of
 # squared weights; and one for each coordinate of the mean.
 S, S_UU, S_UY, S_YY, S_40, S_31, S_22, S_13, S_04, WW, BY_MEAN = range(11)
 COLUMNS = 16
@@ -73,7 +75,7 @@ MOVES = 32
 
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_fisher` works in."""
-    return ((BLOCKS + 1) * (4 + n_extras) + 3) * LANES
+    return ((BLOCKS + 1) * (4 + n_extras) + 6) * LANES
 
 
 @helper
@@ -84,7 +86,7 @@ def contrast(o: int, T: Any, weight: Any, color: Any, scratch: Any) -> Any:
     """
     rest = vload(scratch, o)
     vstore(scratch, o, fnma(weight, color, rest))
-    return T * color - rest
+    return fms(T, color, rest)
 
 
 @helper
@@ -102,7 +104,7 @@ def open_block(
     """Before any Gaussian: transmittance at ``o``, then the whole pixel in each channel."""
     height, width = image.shape[0], image.shape[1]
     inside = inside_image(block, tile_x, tile_y, width, height)
-    vstore(scratch, o, select(inside, _f(1), _f(-1)))
+    vstore(scratch, o, select(inside, _f(1), _f(0)))
     Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
     if height <= Y or width <= X:
         for k in range(1, 4 + n_extras):
@@ -170,7 +172,7 @@ def mean_sum(at: int, k: int, one: Any, two: Any, moves: Any, total: Any) -> Any
     """The sum of coordinate k of the mean, those of two blocks added.
 
     Its moves are at ``at``. A block is s^2; (1 - alpha) s_c of the three colours, and by what to
-    take them to be w alpha s_c; u and dy.
+    take them to be w alpha s_c; u and y.
     """
     s0, through0, scale0, u0, y0 = one
     s1, through1, scale1, u1, y1 = two
@@ -203,15 +205,15 @@ def look_through_tile(
     extras: Any,
     n_extras: int,
     scratch: Any,
+    lanes: Any,
     table: Any,
 ) -> None:
     """Writes the rows of the entries from ``start`` to ``end``, which are those of one tile."""
     stride = (4 + n_extras) * LANES
     zero = splat(_f(0))
-    finished = 0
     for at in range(start, end):
         if at % CHECK_EVERY == 0:  # see the forward pass
-            live &= ~finished
+            live = still_live(live, lanes, stride, scratch)
         i = entries[at, 0]
         moves_at = i * MOVES
         ahead_at = min(at + AHEAD, end - 1)
@@ -233,10 +235,8 @@ def look_through_tile(
             o0, o1 = block0 * stride, block1 * stride
             going_on0, T0, weight0 = blend_again(o0, alpha0, scratch)
             going_on1, T1, weight1 = blend_again(o1, alpha1, scratch)
-            if not any_lane(going_on0):
-                finished |= BIT[block0]
-            if not any_lane(going_on1):
-                finished |= BIT[block1]
+            note_lanes(lanes, block0, going_on0)
+            note_lanes(lanes, block1, going_on1)
             free0 = both(going_on0, ge(MAX_ALPHA, full0))
             free1 = both(going_on1, ge(MAX_ALPHA, full1))
             through0, odds0, s0 = look_through(
@@ -293,6 +293,7 @@ def raster_fisher(
     stride = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:
@@ -302,17 +303,18 @@ def raster_fisher(
             open_block(
                 block, block * stride, tile_x, tile_y, image, planes, n_extras, scratch, edge
             )
+        forget_lanes(lanes)
         live = blocks_in_image(tile_x, tile_y, width, height)
         start, end = offsets[tile], ends[tile]
         if n_extras > 0:
             look_through_tile(
                 *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
-                *(extras, n_extras, scratch, table),
+                *(extras, n_extras, scratch, lanes, table),
             )
         else:  # compiled apart: room for extras in the middle of the loop would slow it down
             look_through_tile(
                 *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
-                *(extras, 0, scratch, table),
+                *(extras, 0, scratch, lanes, table),
             )
         for e in range(end, offsets[tile + 1]):  # behind what is seen
             vstore(table, entries[e, 1] * COLUMNS, zero)

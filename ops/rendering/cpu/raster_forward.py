@@ -1,8 +1,9 @@
-"""Blending from front to back, tile by tile (Kerbl et al. 2023, eq. 3), with gsplat's rules.
+"""Drawing: blending from front to back, tile by tile.
 
-Per pixel, for its Gaussians from near to far: alpha below 1/255 is skipped, above 0.999 it is cut;
-the pixel is finished before transmittance would fall to 1e-4. A block of 4 x 4 pixels is one
-vector; a Gaussian visits only the blocks that its ellipse reaches and that are not finished.
+A block of 4 x 4 pixels is one vector. Sixty-four Gaussians of a tile's list are a round: block
+after block takes those of them whose ellipse reaches it, and keeps its pixels in registers
+meanwhile. What gradients and Fisher information need is summed per Gaussian, so their kernels go
+through Gaussians first, and through the blocks of each.
 """
 
 from __future__ import annotations
@@ -11,65 +12,78 @@ from typing import Any
 
 import numpy as np
 
+from ops.rendering.cpu.blending import (
+    STOP,
+    blend,
+    color_of,
+    exponent_at,
+    opacity_of,
+    origin_in_tile,
+)
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import (
-    BLUE,
     DEPTH,
     FOOTPRINT,
-    GREEN,
-    KX,
-    KY,
-    LOG2_MIN_ALPHA,
     LOG2_OPACITY,
     MX,
     MY,
-    RED,
+    PER_U,
+    PER_Y,
     SLOPE,
 )
 from ops.rendering.cpu.simd import (
     LANES,
     any_lane,
     both,
-    exp2_of_two,
     fma,
-    fnma,
-    ge,
     gt,
     select,
     splat,
-    vabs,
-    vmin,
-    vneg,
+    unless,
 )
 from ops.rendering.cpu.simd_matrix import add_outer, load16, store16
-from ops.rendering.cpu.simd_memory import align_stack, next_of, prefetch, vfill, vload, vstore
+from ops.rendering.cpu.simd_memory import (
+    align_stack,
+    item,
+    next_of,
+    prefetch,
+    put,
+    vfill,
+    vload,
+    vstore,
+)
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
     BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
-    LANE_X,
-    LANE_Y,
     TILE,
     blocks_in_image,
     inside_image,
     lowest_block,
+    pixels_of,
     read_block3,
+    transpose_masks,
     write_block,
     write_block3,
 )
 
 _f = np.float32
-MAX_ALPHA = _f(0.999)
-STOP = _f(1e-4)  # transmittance
-AHEAD = 12  # Gaussians; neighbours in a tile's list lie far apart in memory
-CHECK_EVERY = 16  # Gaussians between two looks at which blocks are finished
 
 
 MANY = 12  # extras that are not blended one by one
-CHUNK = 128  # Gaussians whose weights are kept until their extras are blended; many CHECK_EVERY
+CHUNK = 128  # Gaussians whose weights are kept until their extras are blended; whole rounds
 _SLOTS = (BLOCKS + 1) * CHUNK
+
+# What is known of a block: transmittance, which goes on to fall where a pixel is finished; what of
+# it is left in the end; red, green, blue; where they are asked for, median depth and extras.
+LEFT = 1
+RED_AT, GREEN_AT, BLUE_AT, MEDIAN_AT, EXTRAS_AT = (k * LANES for k in (2, 3, 4, 5, 6))
+PLAIN = 5  # vectors of a block without median depth and extras
+
+
+ROUND = 64  # Gaussians that a block blends before the next block has its turn
 
 
 def padded_extras(n_extras: int) -> int:
@@ -79,7 +93,7 @@ def padded_extras(n_extras: int) -> int:
 
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_forward` works in."""
-    size = (BLOCKS + 1) * (5 + padded_extras(n_extras)) * LANES + 3 * LANES
+    size = (BLOCKS + 1) * (EXTRAS_AT + padded_extras(n_extras) * LANES) + (3 + ROUND + 8) * LANES
     if n_extras < MANY:
         return size
     # Weights; whose they are, and how many a block has; extras of a chunk.
@@ -87,80 +101,74 @@ def workspace_size(n_extras: int) -> int:
 
 
 @helper
-def footprint_in_tile(i: int, footprints: Any, tile_x: int, tile_y: int) -> Any:
-    """Of Gaussian i: u = dx - slope dy and dy at the pixels of the tile's first block, slope,
-    the factors of u^2 and dy^2 in log2(alpha), and log2 of the opacity."""
-    o = i * FOOTPRINT
-    slope = vfill(footprints, o + SLOPE)
-    dy = (vload(LANE_Y, 0) + (_f(tile_y) + _f(0.5))) - vfill(footprints, o + MY)
-    dx = (vload(LANE_X, 0) + (_f(tile_x) + _f(0.5))) - vfill(footprints, o + MX)
-    kx, ky = vfill(footprints, o + KX), vfill(footprints, o + KY)
-    return fnma(slope, dy, dx), dy, slope, kx, ky, vfill(footprints, o + LOG2_OPACITY)
+def line_up(
+    start: int,
+    stop: int,
+    end: int,
+    tile_x: int,
+    tile_y: int,
+    entries: Any,
+    footprints: Any,
+    queue: Any,
+) -> None:
+    """Copies the footprints of the entries from ``start`` to ``stop`` behind each other, with u and
+    y at the tile's first pixel in place of the mean, and how u falls per pixel down in place of the
+    slope."""
+    for e in range(start, stop):
+        i = item(entries, 2 * e)
+        prefetch(footprints, item(entries, 2 * min(e + ROUND, end - 1)) * FOOTPRINT)
+        u, y, down_u = origin_in_tile(i, footprints, tile_x, tile_y)
+        o = (e - start) * FOOTPRINT
+        vstore(queue, o, vload(footprints, i * FOOTPRINT))
+        put(queue, o + MX, u)
+        put(queue, o + MY, y)
+        put(queue, o + SLOPE, down_u)
 
 
 @helper
-def color_of(i: int, footprints: Any) -> Any:
-    """Red, green and blue of Gaussian i."""
-    o = i * FOOTPRINT
-    return vfill(footprints, o + RED), vfill(footprints, o + GREEN), vfill(footprints, o + BLUE)
+def footprint_in_line(place: int, queue: Any) -> Any:
+    """What :func:`footprint_in_tile` returns, of a place in the queue."""
+    o = place * FOOTPRINT
+    return (
+        vfill(queue, o + MX),
+        vfill(queue, o + MY),
+        vfill(queue, o + PER_U),
+        vfill(queue, o + SLOPE),
+        vfill(queue, o + PER_Y),
+        vfill(queue, o + LOG2_OPACITY),
+    )
 
 
 @helper
-def exponent_in_block(block: int, footprint: Any) -> Any:
-    """u and dy of a block's pixels, and log2(alpha) there before it is cut at 0.999."""
-    first_u, first_dy, slope, kx, ky, log2_opacity = footprint
-    across, down = vfill(BLOCK_X, block), vfill(BLOCK_Y, block)
-    u = fnma(slope, down, first_u + across)
-    dy = first_dy + down
-    return u, dy, fma(u * kx, u, fma(ky * dy, dy, log2_opacity))
+def load_pixels(scratch: Any, o: int) -> Any:
+    """What :func:`blend` takes of the block at ``o``."""
+    T, left = vload(scratch, o), vload(scratch, o + LEFT * LANES)
+    red, green = vload(scratch, o + RED_AT), vload(scratch, o + GREEN_AT)
+    return T, left, red, green, vload(scratch, o + BLUE_AT)
 
 
 @helper
-def opacities(exponent0: Any, exponent1: Any) -> Any:
-    """Of two blocks: alpha before it is cut, and cut, and 0 where it is too small to count."""
-    full0, full1 = exp2_of_two(exponent0, exponent1)
-    alpha0 = select(ge(exponent0, LOG2_MIN_ALPHA), vmin(full0, MAX_ALPHA), _f(0))
-    alpha1 = select(ge(exponent1, LOG2_MIN_ALPHA), vmin(full1, MAX_ALPHA), _f(0))
-    return (full0, alpha0), (full1, alpha1)
+def store_pixels(scratch: Any, o: int, pixels: Any) -> None:
+    """What :func:`load_pixels` loads."""
+    vstore(scratch, o, pixels[0])
+    vstore(scratch, o + LEFT * LANES, pixels[1])
+    vstore(scratch, o + RED_AT, pixels[2])
+    vstore(scratch, o + GREEN_AT, pixels[3])
+    vstore(scratch, o + BLUE_AT, pixels[4])
 
 
 @helper
-def absorb(alpha: Any, T: Any) -> Any:
-    """What a Gaussian does to the transmittance T of a block, which is negative where finished.
-
-    Returns the lanes that go on, and T behind the Gaussian.
-    """
-    next_T = fnma(alpha, T, T)
-    going_on = gt(next_T, STOP)
-    return going_on, select(going_on, next_T, vneg(vabs(T)))
-
-
-@helper
-def blend(o: int, alpha: Any, rgb: Any, scratch: Any) -> Any:
-    """Adds a Gaussian to the block at ``o``; returns the lanes that go on, its weights, and
-    transmittance before and behind it."""
-    T = vload(scratch, o)
-    going_on, after = absorb(alpha, T)
-    weight = select(going_on, alpha * T, _f(0))
-    vstore(scratch, o, after)
-    vstore(scratch, o + LANES, fma(weight, rgb[0], vload(scratch, o + LANES)))
-    vstore(scratch, o + 2 * LANES, fma(weight, rgb[1], vload(scratch, o + 2 * LANES)))
-    vstore(scratch, o + 3 * LANES, fma(weight, rgb[2], vload(scratch, o + 3 * LANES)))
-    return going_on, weight, T, after
-
-
-@helper
-def note_median(o: int, T: Any, after: Any, depth: Any, scratch: Any) -> None:
+def note_median(o: int, going_on: Any, T: Any, after: Any, depth: Any, scratch: Any) -> None:
     """Notes the depth where transmittance falls below 1/2 in the block at ``o``."""
-    half = both(both(ge(T, _f(0.5)), gt(_f(0.5), after)), gt(after, _f(0)))
-    vstore(scratch, o + 4 * LANES, select(half, depth, vload(scratch, o + 4 * LANES)))
+    half = both(unless(going_on, gt(_f(0.5), T)), gt(_f(0.5), after))
+    vstore(scratch, o + MEDIAN_AT, select(half, depth, vload(scratch, o + MEDIAN_AT)))
 
 
 @helper
 def blend_extras(o: int, weight: Any, i: int, extras: Any, scratch: Any) -> None:
     """Adds whatever else Gaussian i has to the block that lies at ``o``."""
     n_extras = extras.shape[1]
-    at = o + 5 * LANES
+    at = o + EXTRAS_AT
     for k in range(i * n_extras, (i + 1) * n_extras):
         vstore(scratch, at, fma(weight, vfill(extras, k), vload(scratch, at)))
         at += LANES
@@ -210,7 +218,7 @@ def blend_chunk(
         for block in range(BLOCKS):
             count = whose[_SLOTS + block]
             if count > 0:
-                o = block * stride + (5 + first) * LANES
+                o = block * stride + EXTRAS_AT + first * LANES
                 sums = load16(scratch, o)
                 for slot in range(block * CHUNK, block * CHUNK + count):
                     sums = add_outer(sums, vload(weights, slot * LANES), local, whose[slot] * LANES)
@@ -279,15 +287,17 @@ def raster_forward(
         n_extras = extras.shape[1]
     if median is not None:
         with_median = median.shape[0] > 0
-    # Of a block: transmittance (negative once a pixel is finished), red, green, blue, median depth,
-    # extras.
     many = n_extras >= MANY
-    stride = (5 + n_extras) * LANES
-    if many:
-        stride = (5 + (n_extras + LANES - 1) // LANES * LANES) * LANES
+    stride = PLAIN * LANES
+    if extras is not None:
+        stride = EXTRAS_AT + n_extras * LANES
+        if many:
+            stride = EXTRAS_AT + (n_extras + LANES - 1) // LANES * LANES * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
-    weights = edge[3 * LANES :]
+    queue = edge[3 * LANES :]
+    reached_by = queue[ROUND * FOOTPRINT :].view(np.int64)
+    weights = queue[ROUND * FOOTPRINT + 2 * BLOCKS :]
     local = weights[_SLOTS * LANES :]
     whose = local[CHUNK * LANES :].view(np.int32)
     if many:
@@ -299,50 +309,54 @@ def raster_forward(
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
             inside = inside_image(block, tile_x, tile_y, width, height)
-            vstore(scratch, block * stride, select(inside, _f(1), _f(-1)))
-            for o in range(block * stride + LANES, (block + 1) * stride, LANES):
+            T = select(inside, _f(1), _f(0))
+            vstore(scratch, block * stride, T)
+            vstore(scratch, block * stride + LEFT * LANES, T)
+            for o in range(block * stride + RED_AT, (block + 1) * stride, LANES):
                 vstore(scratch, o, splat(_f(0)))
         live = blocks_in_image(tile_x, tile_y, width, height)
         at = offsets[tile]
         end = offsets[tile + 1]
-        finished = 0
         chunk = at
         while at < end and live != 0:
-            # The mask is renewed now and then only: waiting for it would hold up every Gaussian.
-            stop = min(at + CHECK_EVERY, end)
-            for e in range(at, stop):
-                i = entries[e, 0]
-                todo = masks[e] & live
-                prefetch(footprints, entries[min(e + AHEAD, end - 1), 0] * FOOTPRINT)
-                footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-                rgb = color_of(i, footprints)
-                depth = footprints[i, DEPTH]
-                while todo != 0:
-                    block0 = lowest_block(todo)
-                    todo &= todo - 1
-                    block1 = lowest_block(todo)
-                    todo &= todo - 1
-                    _, _, exponent0 = exponent_in_block(block0, footprint)
-                    _, _, exponent1 = exponent_in_block(block1, footprint)
-                    (_, alpha0), (_, alpha1) = opacities(exponent0, exponent1)
-                    going_on0, weight0, T0, after0 = blend(block0 * stride, alpha0, rgb, scratch)
-                    going_on1, weight1, T1, after1 = blend(block1 * stride, alpha1, rgb, scratch)
-                    if not any_lane(going_on0):
-                        finished |= BIT[block0]
-                    if not any_lane(going_on1):
-                        finished |= BIT[block1]
+            # Block after block, whose pixels stay in registers meanwhile.
+            stop = min(at + ROUND, end)
+            line_up(at, stop, end, tile_x, tile_y, entries, footprints, queue)
+            transpose_masks(masks, at, reached_by)
+            here = -1 if stop - at == ROUND else (1 << (stop - at)) - 1
+            todo = live
+            while todo != 0:
+                block = lowest_block(todo)
+                todo &= todo - 1
+                who = item(reached_by, block) & here
+                if who == 0:
+                    continue
+                o = block * stride
+                x, y = pixels_of(block)
+                pixels = load_pixels(scratch, o)
+                while who != 0:
+                    place = lowest_block(who)
+                    who &= who - 1
+                    _, _, exponent = exponent_at(x, y, footprint_in_line(place, queue))
+                    _, alpha = opacity_of(exponent)
+                    T = pixels[0]
+                    going_on, weight, pixels = blend(alpha, color_of(place, queue), pixels)
                     if with_median:
-                        note_median(block0 * stride, T0, after0, depth, scratch)
-                        note_median(block1 * stride, T1, after1, depth, scratch)
+                        depth = vfill(queue, place * FOOTPRINT + DEPTH)
+                        note_median(o, going_on, T, pixels[0], depth, scratch)
                     if extras is not None:
+                        e = at + place
                         if many:
-                            keep_weight(block0, e - chunk, weight0, weights, whose)
-                            keep_weight(block1, e - chunk, weight1, weights, whose)
+                            keep_weight(block, e - chunk, weight, weights, whose)
                         else:
-                            blend_extras(block0 * stride, weight0, i, extras, scratch)
-                            blend_extras(block1 * stride, weight1, i, extras, scratch)
+                            blend_extras(o, weight, item(entries, 2 * e), extras, scratch)
+                going_on = gt(pixels[0], STOP)
+                # 0 where finished, before it becomes so small that arithmetic with it is slow.
+                T = select(going_on, pixels[0], _f(0))
+                store_pixels(scratch, o, (T, pixels[1], pixels[2], pixels[3], pixels[4]))
+                if not any_lane(going_on):
+                    live &= ~BIT[block]
             at = stop
-            live &= ~finished
             chunk_ends = many and (at == end or live == 0 or at - chunk == CHUNK)
             if extras is not None and chunk_ends:
                 blend_chunk(chunk, at, entries, extras, stride, scratch, weights, whose, local)
@@ -354,13 +368,13 @@ def raster_forward(
             shown &= shown - 1
             Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
             o = block * stride
-            T = vabs(vload(scratch, o))
+            T = vload(scratch, o + LEFT * LANES)
             write_block(transmittance, Y, X, T, edge)
             write_block(alphas, Y, X, _f(1) - T, edge)
             r, g, b = (
-                vload(scratch, o + LANES),
-                vload(scratch, o + 2 * LANES),
-                vload(scratch, o + 3 * LANES),
+                vload(scratch, o + RED_AT),
+                vload(scratch, o + GREEN_AT),
+                vload(scratch, o + BLUE_AT),
             )
             if background.shape[0] * background.shape[1] == 1:
                 r = fma(T, background[0, 0, 0], r)
@@ -371,7 +385,7 @@ def raster_forward(
                 r, g, b = fma(T, behind[0], r), fma(T, behind[1], g), fma(T, behind[2], b)
             write_block3(image, Y, X, (r, g, b), edge)
             if median is not None and with_median:
-                write_block(median, Y, X, vload(scratch, o + 4 * LANES), edge)
+                write_block(median, Y, X, vload(scratch, o + MEDIAN_AT), edge)
         for k in range(n_extras):  # plane by plane: they lie far apart in memory
             plane = planes[k]
             shown = blocks_in_image(tile_x, tile_y, width, height)
@@ -379,7 +393,7 @@ def raster_forward(
                 block = lowest_block(shown)
                 shown &= shown - 1
                 Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
-                value = vload(scratch, block * stride + (5 + k) * LANES)
+                value = vload(scratch, block * stride + EXTRAS_AT + k * LANES)
                 write_block(plane, Y, X, value, edge)
         tile = next_of(counter)
     finish(part, parts)

@@ -1,7 +1,7 @@
 """What all of J^T J of every Gaussian needs to know of the pixels, in one pass.
 
 In the terms of :mod:`raster_fisher`, which does with less where the diagonal is all that is wanted:
-sums over pixels of s^2 times the monomials of u and dy up to degree 4, of s_c alpha w times those
+sums over pixels of s^2 times the monomials of u and y up to degree 4, of s_c alpha w times those
 up to degree 2, and of w^2 hold all products of any two parameters of one Gaussian.
 """
 
@@ -11,26 +11,27 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import kernel
-from ops.rendering.cpu.projection import FOOTPRINT
-from ops.rendering.cpu.raster_backward import blend_again
-from ops.rendering.cpu.raster_fisher import look_through, open_block
-from ops.rendering.cpu.raster_forward import (
+from ops.rendering.cpu.blending import (
     AHEAD,
     CHECK_EVERY,
     MAX_ALPHA,
     color_of,
     exponent_in_block,
     footprint_in_tile,
-    opacities,
+    opacity_of,
+    still_live,
 )
-from ops.rendering.cpu.simd import LANES, any_lane, both, fma, ge, splat
+from ops.rendering.cpu.jit import kernel
+from ops.rendering.cpu.projection import FOOTPRINT
+from ops.rendering.cpu.raster_backward import blend_again
+from ops.rendering.cpu.raster_fisher import look_through, open_block
+from ops.rendering.cpu.simd import LANES, both, fma, ge, note_lanes, splat
 from ops.rendering.cpu.simd_memory import next_of, prefetch, sum16, vstore
-from ops.rendering.cpu.tiles import BIT, BLOCKS, TILE, blocks_in_image, lowest_block
+from ops.rendering.cpu.tiles import BLOCKS, TILE, blocks_in_image, forget_lanes, lowest_block
 
 _f = np.float32
 
-# Columns of a row: 15 moments of the alpha part, by powers of u and dy; the sum of squared weights;
+# Columns of a row: 15 moments of the alpha part, by powers of u and y; the sum of squared weights;
 # and for red, green and blue the 6 moments of the mixed part.
 POWERS = (
     *((0, 0), (1, 0), (0, 1), (2, 0), (1, 1), (0, 2), (3, 0), (2, 1), (1, 2), (0, 3)),
@@ -75,6 +76,7 @@ def raster_gram(
     stride = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:
@@ -86,10 +88,10 @@ def raster_gram(
             )
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
-        finished = 0
+        forget_lanes(lanes)
         for at in range(offsets[tile], end):
             if at % CHECK_EVERY == 0:  # see the forward pass
-                live &= ~finished
+                live = still_live(live, lanes, stride, scratch)
             i = entries[at, 0]
             row = entries[at, 1] * COLUMNS
             todo = masks[at] & live
@@ -109,10 +111,9 @@ def raster_gram(
                 todo &= todo - 1
                 o = block * stride
                 u, y, exponent = exponent_in_block(block, footprint)
-                (full, alpha), _ = opacities(exponent, exponent)
+                full, alpha = opacity_of(exponent)
                 going_on, T, weight = blend_again(o, alpha, scratch)
-                if not any_lane(going_on):
-                    finished |= BIT[block]
+                note_lanes(lanes, block, going_on)
                 free = both(going_on, ge(MAX_ALPHA, full))
                 (red, green, blue), odds, s = look_through(
                     o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch

@@ -28,6 +28,7 @@ LANES = 16
 
 F32 = ir.FloatType()
 _I16 = ir.IntType(16)
+_I32 = ir.IntType(32)
 VF = ir.VectorType(F32, LANES)
 VI = ir.VectorType(ir.IntType(32), LANES)
 VM = ir.VectorType(ir.IntType(1), LANES)
@@ -112,6 +113,11 @@ def _polynomial(builder: Any, coefficients: tuple[float, ...], x: Any) -> Any:
     return value
 
 
+def has_feature(context: Any, feature: str) -> bool:
+    """Whether the processor that is compiled for is known to have a feature, by LLVM's name."""
+    return f"+{feature}" in context.codegen()._tm_features.split(",")
+
+
 def _scaled(builder: Any, power: Any, shifted: Any) -> Any:
     """``power`` times 2^n, by adding n to its exponent."""
     exponent = builder.shl(builder.bitcast(shifted, VI), ir.Constant(VI, [23] * LANES))
@@ -123,23 +129,27 @@ def _exp2(builder: Any, x: Any) -> Any:
     return _scaled(builder, _polynomial(builder, _EXP2, builder.fsub(x, whole)), shifted)
 
 
+def _exp2_avx512(builder: Any, mask: Any, x: Any) -> Any:
+    """2^x where the mask holds, else 0. Two instructions that x86 processors with AVX-512 DQ have:
+    x less its largest integer n, and a power times 2^n, save four others."""
+    down, every, current = 1, -1, 4  # rounding; lanes; no exception is suppressed
+    flag = [ir.Constant(_I32, down), x, ir.Constant(_I16, every), ir.Constant(_I32, current)]
+    fraction = call(builder, "llvm.x86.avx512.mask.reduce.ps.512", VF, [x, *flag])
+    power = _polynomial(builder, _EXP2_UP, fraction)
+    where = [constant(0.0), builder.bitcast(mask, _I16), ir.Constant(_I32, current)]
+    return call(builder, "llvm.x86.avx512.mask.scalef.ps.512", VF, [power, x, *where])
+
+
 @vector_intrinsic
-def exp2_of_two(typingctx: Any, a: Any, b: Any) -> Any:
-    """:func:`exp2` of two vectors, step by step beside each other."""
+def exp2_where(typingctx: Any, mask: Any, x: Any) -> Any:
+    """:func:`exp2` in the lanes of a mask, 0 in the others."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        rounded = [_round(builder, x) for x in arguments]
-        fractions = [builder.fsub(x, r[1]) for x, r in zip(arguments, rounded, strict=True)]
-        powers = [constant(_EXP2[0]) for _ in arguments]
-        for coefficient in _EXP2[1:]:
-            powers = [
-                call(builder, "llvm.fmuladd.v16f32", VF, [p, f, constant(coefficient)])
-                for p, f in zip(powers, fractions, strict=True)
-            ]
-        scaled = [_scaled(builder, p, r[0]) for p, r in zip(powers, rounded, strict=True)]
-        return context.make_tuple(builder, signature.return_type, scaled)
+        if has_feature(context, "avx512dq"):
+            return _exp2_avx512(builder, *arguments)
+        return builder.select(arguments[0], _exp2(builder, arguments[1]), constant(0.0))
 
-    return types.UniTuple(f32x16, 2)(a, b), codegen
+    return f32x16(mask, x), codegen
 
 
 def _exp(builder: Any, x: Any) -> Any:
@@ -182,12 +192,27 @@ _EXP2 = (
 )
 
 
+# 2^f on [0, 1), likewise.
+_EXP2_UP = (
+    0.001876232945168866,
+    0.008992584031410233,
+    0.05582360446219699,
+    0.24015452988676997,
+    0.6931529681766228,
+    0.9999999269249825,
+)
+
+
 fma = _elementwise(3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [x, y, z]), f32x16)
 """x * y + z; rounded once where the machine can, which is settled for all kernels alike."""
 fnma = _elementwise(
     3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [b.fneg(x), y, z]), f32x16
 )
 """z - x * y, rounded like :func:`fma`."""
+fms = _elementwise(
+    3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [x, y, b.fneg(z)]), f32x16
+)
+"""x * y - z, rounded like :func:`fma`."""
 vmin = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y), f32x16)
 vmax = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y), f32x16)
 vneg = _elementwise(1, lambda b, x: b.fneg(x), f32x16)
@@ -279,6 +304,42 @@ def any_lane(typingctx: Any, mask: Any) -> Any:
         return builder.icmp_unsigned("!=", bits, ir.Constant(_I16, 0))
 
     return types.boolean(mask), codegen
+
+
+@vector_intrinsic
+def note_lanes(typingctx: Any, array: Any, index: Any, mask: Any) -> Any:
+    """Writes a mask, sixteen bits, to the place ``index`` of an array that is counted in masks.
+
+    The array is one of floats: a view of it as integers would hold a reference to it.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        at = context.cast(builder, arguments[1], signature.args[1], types.intp)
+        masks = builder.bitcast(data, ir.PointerType(_I16))
+        builder.store(builder.bitcast(arguments[2], _I16), builder.gep(masks, [at]))
+        return context.get_dummy_value()
+
+    return types.void(array, index, mask), codegen
+
+
+@vector_intrinsic
+def not_equal64(typingctx: Any, array: Any, value: Any) -> Any:
+    """A bit for each of the first 64 masks of an array, see note_lanes: set where not ``value``."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kind = ir.VectorType(_I16, 64)
+        data = context.make_array(signature.args[0])(context, builder, arguments[0]).data
+        elements = builder.load(builder.bitcast(data, ir.PointerType(kind)))
+        elements.align = 2
+        number = context.cast(builder, arguments[1], signature.args[1], types.int16)
+        undefined = ir.Constant(kind, ir.Undefined)
+        first = builder.insert_element(undefined, number, ir.Constant(_I32, 0))
+        every = ir.Constant(ir.VectorType(_I32, 64), [0] * 64)
+        filled = builder.shuffle_vector(first, undefined, every)
+        return builder.bitcast(builder.icmp_signed("!=", elements, filled), ir.IntType(64))
+
+    return types.int64(array, value), codegen
 
 
 @vector_intrinsic

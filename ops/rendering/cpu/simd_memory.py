@@ -11,7 +11,15 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ops.rendering.cpu.simd import F32, LANES, VF, VI, broadcast, f32x16, vector_intrinsic
+from ops.rendering.cpu.simd import (
+    F32,
+    LANES,
+    VF,
+    VI,
+    broadcast,
+    f32x16,
+    vector_intrinsic,
+)
 
 _I64 = ir.IntType(64)
 
@@ -70,6 +78,31 @@ def vfill(typingctx: Any, array: Any, index: Any) -> Any:
         return broadcast(context, builder, value, types.float32)
 
     return f32x16(array, index), codegen
+
+
+@vector_intrinsic
+def item(typingctx: Any, array: Any, index: Any) -> Any:
+    """An element by its flat index, which unlike with [] may not count from the end."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        return builder.load(address)
+
+    return array.dtype(array, index), codegen
+
+
+@vector_intrinsic
+def put(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
+    """Writes an element by its flat index, which unlike with [] may not count from the end."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        builder.store(context.cast(builder, arguments[2], kinds[2], kinds[0].dtype), address)
+        return context.get_dummy_value()
+
+    return types.void(array, index, value), codegen
 
 
 @vector_intrinsic

@@ -20,8 +20,9 @@ from numba import types
 from numba.core import cgutils
 
 from ops.rendering.cpu.jit import helper
-from ops.rendering.cpu.simd import LANES, VI, both, gt, vector_intrinsic
+from ops.rendering.cpu.simd import LANES, VI, both, ge, gt, note_lanes, splat, vector_intrinsic
 from ops.rendering.cpu.simd_memory import (
+    element,
     load_block,
     load_block3,
     store3,
@@ -42,6 +43,14 @@ ALL_BLOCKS = -1  # a mask of 64 ones
 _NOWHERE = 1e6
 BLOCK_X = np.array([BLOCK * (b % ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
 BLOCK_Y = np.array([BLOCK * (b // ACROSS) for b in range(BLOCKS)] + [_NOWHERE], np.float32)
+# Where the pixels of a column, and of a row, of blocks lie in a tile, a vector each. The last row
+# is that of the block beside the tile: results there are never used, but have to be finite.
+PIXEL_X = np.array(
+    [BLOCK * column + lane % BLOCK for column in range(ACROSS) for lane in range(LANES)], np.float32
+)
+PIXEL_Y = np.array(
+    [BLOCK * row + lane // BLOCK for row in range(ACROSS + 1) for lane in range(LANES)], np.float32
+)
 BIT = np.array([1 << b for b in range(BLOCKS)] + [0], np.uint64).view(np.int64)
 LANE_X = np.array([lane % BLOCK for lane in range(LANES)], np.float32)
 LANE_Y = np.array([lane // BLOCK for lane in range(LANES)], np.float32)
@@ -58,6 +67,45 @@ def lowest_block(typingctx: Any, mask: Any) -> Any:
         return builder.call(function, [arguments[0], ir.Constant(ir.IntType(1), 0)])
 
     return types.int64(mask), codegen
+
+
+@vector_intrinsic
+def count_blocks(typingctx: Any, mask: Any) -> Any:
+    """How many blocks are in a mask."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        whole = ir.IntType(64)
+        kind = ir.FunctionType(whole, [whole])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.ctpop.i64")
+        return builder.call(function, [arguments[0]])
+
+    return types.int64(mask), codegen
+
+
+@vector_intrinsic
+def transpose_masks(typingctx: Any, masks: Any, at: Any, reached_by: Any) -> Any:
+    """Turns 64 masks of blocks, from ``at`` on, around: into a mask of 64 bits for each block."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        many, width = 64, 8
+        words, octets = ir.VectorType(ir.IntType(64), many), ir.VectorType(ir.IntType(8), many)
+        kinds = signature.args
+        start = element(context, builder, kinds, arguments, 0)
+        rows = builder.load(builder.bitcast(start, ir.PointerType(words)))
+        rows.align = 8
+        to = context.make_array(kinds[2])(context, builder, arguments[2]).data
+        none = ir.Constant(octets, [0] * many)
+        for row in range(width):
+            shifted = builder.lshr(rows, ir.Constant(words, [width * row] * many))
+            columns = builder.trunc(shifted, octets)
+            for column in range(width):
+                bit = ir.Constant(octets, [1 << column] * many)
+                there = builder.icmp_unsigned("!=", builder.and_(columns, bit), none)
+                place = builder.gep(to, [ir.Constant(ir.IntType(64), width * row + column)])
+                builder.store(builder.bitcast(there, ir.IntType(many)), place)
+        return context.get_dummy_value()
+
+    return types.void(masks, at, reached_by), codegen
 
 
 @vector_intrinsic
@@ -83,6 +131,20 @@ def mask_of_rows(typingctx: Any, columns: Any) -> Any:
         return builder.bitcast(rows, ir.IntType(64))
 
     return types.int64(columns), codegen
+
+
+@helper
+def forget_lanes(lanes: Any) -> None:
+    """Before a tile is begun: all lanes of its blocks count as going on."""
+    zero = splat(_f(0))
+    for block in range(BLOCKS):
+        note_lanes(lanes, block, ge(zero, zero))
+
+
+@helper
+def pixels_of(block: int) -> tuple[Any, Any]:
+    """x and y of the pixels of a block in its tile."""
+    return vload(PIXEL_X, block % ACROSS * LANES), vload(PIXEL_Y, block // ACROSS * LANES)
 
 
 @helper

@@ -2,7 +2,7 @@
 
 With J_pc the Jacobian of channel c of a pixel and D the variances of the parameters, the variance
 sum_c J_pc D J_pc^T is a sum over the Gaussians of the pixel. What one of them adds is, in the terms
-of :mod:`raster_gram`, a polynomial in u and dy whose 34 coefficients depend on the Gaussian and
+of :mod:`raster_gram`, a polynomial in u and y whose 34 coefficients depend on the Gaussian and
 the view only. They are laid out like a row of sums there.
 """
 
@@ -12,6 +12,16 @@ from typing import Any
 
 import numpy as np
 
+from ops.rendering.cpu.blending import (
+    AHEAD,
+    CHECK_EVERY,
+    MAX_ALPHA,
+    color_of,
+    exponent_in_block,
+    footprint_in_tile,
+    opacity_of,
+    still_live,
+)
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import FOOTPRINT, finite
 from ops.rendering.cpu.projection_fisher import lit_channels
@@ -28,15 +38,6 @@ from ops.rendering.cpu.projection_gram import (
 from ops.rendering.cpu.projection_gram import WORKSPACE as NUMBERS_WORKSPACE
 from ops.rendering.cpu.raster_backward import blend_again
 from ops.rendering.cpu.raster_fisher import look_through, open_block
-from ops.rendering.cpu.raster_forward import (
-    AHEAD,
-    CHECK_EVERY,
-    MAX_ALPHA,
-    color_of,
-    exponent_in_block,
-    footprint_in_tile,
-    opacities,
-)
 from ops.rendering.cpu.raster_gram import COLUMNS as ROW
 from ops.rendering.cpu.raster_gram import MIXED, WEIGHTS
 from ops.rendering.cpu.simd import (
@@ -46,6 +47,7 @@ from ops.rendering.cpu.simd import (
     fma,
     ge,
     gt,
+    note_lanes,
     select,
     splat,
     vmax,
@@ -68,12 +70,12 @@ from ops.rendering.cpu.spherical_harmonics import (
     direction,
 )
 from ops.rendering.cpu.tiles import (
-    BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
     TILE,
     blocks_in_image,
+    forget_lanes,
     lowest_block,
     write_block,
 )
@@ -85,7 +87,7 @@ WORKSPACE = VARIANCES + PARAMETERS * LANES
 
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_uncertainty` works in."""
-    return ((BLOCKS + 1) * (5 + n_extras) + 3) * LANES
+    return ((BLOCKS + 1) * (5 + n_extras) + 6) * LANES
 
 
 @kernel(
@@ -251,6 +253,7 @@ def raster_uncertainty(
     result = (4 + n_extras) * LANES
     scratch = space[part]
     edge = scratch[(BLOCKS + 1) * stride :]
+    lanes = edge[3 * LANES :]
     zero = splat(_f(0))
     tile = next_of(counter)
     while tile < n_tiles:
@@ -262,10 +265,10 @@ def raster_uncertainty(
             vstore(scratch, o + result, zero)
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
-        finished = 0
+        forget_lanes(lanes)
         for at in range(offsets[tile], end):
             if at % CHECK_EVERY == 0:  # see the forward pass
-                live &= ~finished
+                live = still_live(live, lanes, stride, scratch)
             i = entries[at, 0]
             todo = masks[at] & live
             prefetch(footprints, entries[min(at + AHEAD, end - 1), 0] * FOOTPRINT)
@@ -277,10 +280,9 @@ def raster_uncertainty(
                 todo &= todo - 1
                 o = block * stride
                 u, y, exponent = exponent_in_block(block, footprint)
-                (full, alpha), _ = opacities(exponent, exponent)
+                full, alpha = opacity_of(exponent)
                 going_on, T, weight = blend_again(o, alpha, scratch)
-                if not any_lane(going_on):
-                    finished |= BIT[block]
+                note_lanes(lanes, block, going_on)
                 free = both(going_on, ge(MAX_ALPHA, full))
                 (red, green, blue), odds, s = look_through(
                     o, free, alpha, T, weight, rgb, i, extras, n_extras, scratch

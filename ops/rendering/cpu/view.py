@@ -24,7 +24,7 @@ from ops.splats.model import Splats
 with announced("drawing"):
     from ops.rendering.cpu.binning import bin_gaussians, place, scan, sort_by_depth
     from ops.rendering.cpu.projection import FOOTPRINT, WORKSPACE, project
-    from ops.rendering.cpu.raster_forward import raster_forward, workspace_size
+    from ops.rendering.cpu.raster_forward import ROUND, raster_forward, workspace_size
 
 Floats = NDArray[np.float32]
 
@@ -230,7 +230,7 @@ def _bin(
     offsets = np.empty(tiles + 1, np.int64)
     scan(0, 1, counts, offsets)
     entries = np.empty((int(offsets[-1]), 2), np.int32)
-    entry_masks = np.empty(len(entries), np.int64)
+    entry_masks = np.empty(len(entries) + ROUND, np.int64)[: len(entries)]  # read beyond the end
     run(parts, place, starts, ends, records, masks, counts, entries, entry_masks)
     return offsets, entries, entry_masks, spans, room
 

@@ -11,6 +11,7 @@ from ops.rendering.cpu.simd import (
     both,
     exp,
     exp2,
+    exp2_where,
     fma,
     fnma,
     ge,
@@ -67,6 +68,7 @@ from ops.rendering.cpu.tiles import (
     mask_of_rows,
     read_block,
     read_block3,
+    transpose_masks,
     write_block,
     write_block3,
 )
@@ -253,6 +255,41 @@ def test_exp2():
     _exp2_of(x, out)
     exact = np.exp2(x.astype(np.float64))
     assert np.abs(out / exact - 1).max() < 3e-7
+
+
+@numba.njit
+def _exp2_above(x, low, out):
+    for i in range(0, len(x), 16):
+        exponent = vload(x, i)
+        vstore(out, i, exp2_where(ge(exponent, low), exponent))
+
+
+def test_exp2_where():
+    """As this processor does it, and nothing outside the mask, whatever stands there."""
+    x = np.linspace(-125, 1, 16 * 4000).astype(f4)
+    x[::16], x[1::16], x[2::16] = np.nan, -np.inf, -1e30
+    out = np.empty_like(x)
+    low = f4(-20)
+    _exp2_above(x, low, out)
+    inside = x >= low
+    assert inside.any()
+    exact = np.exp2(x[inside].astype(np.float64))
+    assert np.abs(out[inside] / exact - 1).max() < 3e-7
+    assert (out[~inside] == 0).all()
+
+
+@numba.njit
+def _transposed(masks, at, out):
+    transpose_masks(masks, at, out)
+
+
+def test_transpose_masks():
+    masks = np.random.default_rng(0).integers(-(2**63), 2**63, 70, np.int64)
+    out = np.zeros(64, np.int64)
+    _transposed(masks, 5, out)
+    bits = (masks[5:69, None] >> np.arange(64)) & 1
+    found = (out[None, :] >> np.arange(64)[:, None]) & 1
+    np.testing.assert_array_equal(found, bits)
 
 
 def test_alignment():

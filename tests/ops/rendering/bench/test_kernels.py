@@ -12,7 +12,7 @@ from ops.rendering.bench.scenes import SIZES, make_scene
 from ops.rendering.bench.timing import measure
 from ops.rendering.cpu import team
 from ops.rendering.cpu import view as viewing
-from ops.rendering.cpu.projection import KX, KY, LOG2_OPACITY, MX, MY, SLOPE
+from ops.rendering.cpu.projection import LOG2_OPACITY, MX, MY, PER_U, PER_Y, SLOPE
 from ops.rendering.render import render
 
 
@@ -31,7 +31,7 @@ def blended_by_hand(view) -> tuple[int, int]:
     for f in footprints:
         dy = y - f[MY]
         u = x - f[MX] - f[SLOPE] * dy
-        exponent = f[LOG2_OPACITY] + f[KX] * u * u + f[KY] * dy * dy
+        exponent = f[LOG2_OPACITY] - (f[PER_U] * u) ** 2 - (f[PER_Y] * dy) ** 2
         alpha = np.minimum(np.exp2(exponent), np.float32(0.999))
         hit = going & (alpha >= 1 / 255)
         after = T * (1 - alpha)
@@ -56,6 +56,7 @@ def test_blended_lanes_are_those_of_a_count_by_hand(make, n, size, image):
     assert blended > 1000
     assert abs(lanes.blended - blended) <= close
     assert lanes.evaluated >= lanes.blended
+    assert lanes.drawn >= lanes.blended
 
 
 def test_lanes_of_the_scene_and_any_number_of_threads(make, torch_threads):
@@ -76,7 +77,7 @@ def test_an_empty_view_has_no_lanes(make):
     cameras = make.cameras([(20, 20)])
     cameras.viewmats[:, 2, 3] -= 50  # all behind the camera
     facts = kernels.view_facts(prepared(splats, cameras))
-    assert tuple(facts.lanes) == (0, 0)
+    assert tuple(facts.lanes) == (0, 0, 0)
     assert facts.visible == 0
 
 
