@@ -9,7 +9,8 @@ import dagster as dg
 
 from assets import progress
 from assets.events import event_tags
-from assets.freshness import code_version, recipe
+from assets.fingerprint import Code
+from assets.freshness import code_now, code_version, recipe
 from assets.graph import scenes_of, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
@@ -37,8 +38,9 @@ def scene_assets(scene: Scene) -> Iterator[dg.AssetsDefinition]:
     Raises:
         InputError: If its settings cannot be read.
     """
+    code = code_now(Home.find())
     for stage in stages_of(scene).values():
-        yield _asset(scene, stage)
+        yield _asset(scene, stage, code)
 
 
 def asset_key(scene: str, key: str) -> dg.AssetKey:
@@ -46,7 +48,7 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
     return dg.AssetKey([scene, *key.split("/")])
 
 
-def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
+def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
     key = asset_key(scene.name, stage.key)
 
     @dg.asset(
@@ -55,7 +57,7 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
         group_name=scene.name,
         kinds=set(stage.kinds | {"zarr"}),
         description=stage.description,
-        code_version=_code_version(scene, stage),
+        code_version=_code_version(scene, stage, code),
         owners=["team:splatworks"],
         metadata={
             "settings": dg.MetadataValue.json(stage.settings_read(scene)),
@@ -73,10 +75,10 @@ def _asset(scene: Scene, stage: Stage) -> dg.AssetsDefinition:
     return step
 
 
-def _code_version(scene: Scene, stage: Stage) -> str:
+def _code_version(scene: Scene, stage: Stage, code: Code) -> str:
     """What the UI compares with what the last version was made from."""
     try:
-        return code_version(recipe(scene, stage, Home.find(), {}))
+        return code_version(recipe(scene, stage, Home.find(), {}, code))
     except InputError:  # the photos cannot be read now; running the asset says why
         return "source cannot be read"
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from assets.graph import scenes_of, stages_of
@@ -13,6 +15,7 @@ from assets.process import alive, this_process
 from assets.progress import Show, shown
 from assets.refresh import Batch, Failed, Summary, refresh
 from assets.scenes import EVERYTHING, Scene
+from ops.splats.ahead import compile_ahead
 from storage.home import Home
 from storage.store import Store
 
@@ -58,6 +61,8 @@ def run(
 ) -> Batch:
     """Make artifacts in one Dagster run, in order, each in a process of its own.
 
+    On the first run on a machine the CPU renderer is compiled beside the steps that do not need it.
+
     Raises:
         KeyboardInterrupt: Somebody stopped it; no process of it is left.
     """
@@ -66,7 +71,7 @@ def run(
     config: dict[str, Any] = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     if forced:
         config["ops"] = {n.replace("/", "__"): {"config": {"force": True}} for n in forced}
-    with instance(home) as dagster:
+    with _compiling(keys), instance(home) as dagster:
         close_dead_runs(dagster)
         # A result of an early version may have been made current again without a run.
         tell(dagster, home, _with_inputs(home, keys))
@@ -91,6 +96,18 @@ def run(
         return batch
 
 
+@contextmanager
+def _compiling(keys: Sequence[str]) -> Iterator[None]:
+    """Compiles ahead what the steps after the first will render with."""
+    process = compile_ahead() if len(keys) > 1 else None
+    try:
+        yield
+    finally:
+        if process is not None:
+            process.terminate()
+            process.wait()
+
+
 def tell(dagster: dg.DagsterInstance, home: Home, keys: Sequence[str]) -> list[str]:
     """Bring Dagster's log in step with the store for these artifacts; see :mod:`assets.events`."""
     from assets.events import bring_in_step
@@ -103,9 +120,10 @@ def tell(dagster: dg.DagsterInstance, home: Home, keys: Sequence[str]) -> list[s
 
 def job() -> Any:
     """The job of all assets of the code location; step processes load it by this name."""
-    from assets.definitions import build
+    loaded = "assets.definitions" in sys.modules  # else importing it reads the scenes as they are
+    from assets.definitions import build, defs
 
-    return build().resolve_job_def(EVERYTHING)
+    return (build() if loaded else defs).resolve_job_def(EVERYTHING)
 
 
 def close_dead_runs(dagster: dg.DagsterInstance) -> list[str]:

@@ -15,7 +15,7 @@ RATES_OF_3DGS = {
 """Learning rates of Kerbl et al. 2023 that differ from those here."""
 
 _PROTOCOLS: dict[str, dict[str, Any]] = {
-    "preview": {"enlarge_base_by": 4, "tune_iterations": 800},
+    "preview": {"enlarge_base_by": 4, "tune_iterations": 650},
     "standard": {},
     "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
 }

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -20,6 +22,9 @@ from ops.mipmap.targets import Targets
 from ops.progress import Progress, silent
 from ops.rendering.render import render
 from ops.splats.model import Splats
+from ops.splats.optimise import one_torch_thread
+
+_SMALL = 2**21  # pixels; a network needs some hundred bytes for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -103,17 +108,23 @@ def pseudo_truth(
         )
     began = time.monotonic()
     factor, how = _how(scale, settings, upscaler)
-    colors = []
-    for i, image in enumerate(renders):
-        progress(i, len(renders), f"making pseudo ground truth {scale_name(scale)}")
-        image = to_float(image.cpu()).clamp(0, 1)
+
+    def picture(i: int) -> Tensor:
+        image = to_float(renders[i].cpu()).clamp(0, 1)
         if factor > 1:
             assert upscaler is not None
             image = upscaler(image, factor)
         filter_ = settings.shrink if factor == 1 else "area"
         image = resize(image, cameras.widths[i], cameras.heights[i], filter_).clamp(0, 1)
-        colors.append(quantise(image) if settings.quantise else image)
-    progress(len(renders), len(renders), f"making pseudo ground truth {scale_name(scale)}")
+        return quantise(image) if settings.quantise else image
+
+    colors: list[Tensor] = []
+    what = f"making pseudo ground truth {scale_name(scale)}"
+    progress(0, len(renders), what)
+    with _pictures_at_once(cameras) as pool:
+        for color in pool.map(picture, range(len(renders))):
+            colors.append(color)
+            progress(len(colors), len(renders), what)
     return PseudoTruth(
         scale=scale,
         cameras=cameras,
@@ -121,6 +132,27 @@ def pseudo_truth(
         label=f"{source}, {how}",
         seconds=time.monotonic() - began,
     )
+
+
+@contextmanager
+def _pictures_at_once(cameras: Cameras) -> Iterator[ThreadPoolExecutor]:
+    """A thread for each picture, as many as torch has; large ones one by one, to save memory.
+
+    torch itself works with one thread inside, so what a picture becomes is the same either way.
+    """
+    sizes = zip(cameras.widths, cameras.heights, strict=True)
+    small = all(width * height <= _SMALL for width, height in sizes)
+    workers = torch.get_num_threads() if small else 1
+    with one_torch_thread(), ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
+        try:
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
+
+
+def _one_thread() -> None:
+    torch.set_num_threads(1)
 
 
 def _how(scale: Fraction, settings: PseudoSettings, upscaler: Upscaler | None) -> tuple[int, str]:

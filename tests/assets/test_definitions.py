@@ -3,6 +3,8 @@
 import errno
 import json
 import logging
+import subprocess
+import sys
 from collections.abc import Callable
 from typing import Any
 
@@ -131,6 +133,22 @@ def test_both_ways_to_load_name_the_code_location(file: str) -> None:
     from pathlib import Path
 
     assert "assets.definitions" in (Path(__file__).parents[2] / file).read_text()
+
+
+def test_what_is_imported_once_for_all_steps_is_none_of_our_code() -> None:
+    """A step has to run the code as it is when it starts, not as it was when the run did."""
+    listing = (
+        "import importlib, json, sys\n"
+        "for name in json.loads(sys.argv[1]): importlib.import_module(name)\n"
+        "print(json.dumps(sorted(sys.modules)))"
+    )
+    found = subprocess.run(
+        [sys.executable, "-c", listing, json.dumps(definitions._LIBRARIES)],
+        check=True, text=True, capture_output=True,
+    )  # fmt: skip
+    loaded = {name.split(".")[0] for name in json.loads(found.stdout)}
+    assert {"dagster", "torch", "zarr", "icechunk"} <= loaded
+    assert not loaded & {"assets", "notebooks", "ops", "storage"}
 
 
 def test_a_full_disk_is_said_in_a_sentence_and_other_faults_are_not_hidden(home: Home) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import math
 from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +26,7 @@ from ops.splats.checkpoint import load_checkpoint, save_checkpoint
 from ops.splats.optimise import one_torch_thread
 
 LABEL = "internal prior: a network trained on this scene's photos (stand-in, no pretrained weights)"
+PARTS = 2  # of a batch, that two threads work on; more would be too small to be worth it
 AVERAGE_OVER = 200  # steps that the averaged weights look back
 REPORT_EVERY = 20
 CHECKPOINT_EVERY = 200
@@ -102,9 +105,10 @@ def train_network(
 ) -> NetworkPrior:
     """Train on small batches of small crops, L1, Adam with a cosine schedule, averaged weights.
 
-    Many steps on few pixels do better than few steps on many for the same time (measured). One
-    torch thread works, so the same arguments give the same bytes whatever their number, and also
-    where training was interrupted and taken up again from its checkpoint.
+    Many steps on few pixels do better than few steps on many for the same time (measured). A batch
+    is always in the same parts, on each of which one thread works, so the same arguments give the
+    same bytes whatever the number of threads, and also where training was interrupted and taken up
+    again from its checkpoint.
 
     Args:
         pairs: See :func:`ops.mipmap.prior.pairs.make_pairs`.
@@ -114,8 +118,13 @@ def train_network(
             and fits is continued; it is left for the caller to remove.
     """
     total = settings.iterations
-    with one_torch_thread(), torch.random.fork_rng(devices=[]):
-        run = _Training(pairs, settings)
+    workers = min(PARTS, torch.get_num_threads())
+    with (
+        one_torch_thread(),
+        torch.random.fork_rng(devices=[]),
+        ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,)) as pool,
+    ):
+        run = _Training(pairs, settings, pool)
         fingerprint = "" if checkpoint_path is None else _fingerprint(pairs, settings)
         if checkpoint_path is not None:
             state = load_checkpoint(checkpoint_path, fingerprint)
@@ -135,8 +144,9 @@ def train_network(
 class _Training:
     """Everything that changes while a network is trained, and one step of it."""
 
-    def __init__(self, pairs: Sequence[Pair], settings: PriorSettings) -> None:
+    def __init__(self, pairs: Sequence[Pair], settings: PriorSettings, pool: Executor) -> None:
         self.done = 0
+        self._pool = pool
         self._settings = s = settings
         torch.manual_seed(s.seed)
         self._network = _Network(s.channels, s.blocks).to(memory_format=torch.channels_last)
@@ -151,17 +161,24 @@ class _Training:
         s, network = self._settings, self._network
         rate = s.learning_rate * _schedule(self.done, s.iterations)
         self._optimiser.param_groups[0]["lr"] = rate
-        fine, blurred = self._crops.batch()
-        loss = (network(blurred) - fine).abs().mean()
-        self._optimiser.zero_grad(set_to_none=True)
-        loss.backward()
+        fine, blurred = (part.split(-(-s.batch // PARTS)) for part in self._crops.batch())
+        found = list(self._pool.map(self._gradients, fine, blurred))
+        for i, parameter in enumerate(network.parameters()):
+            parameter.grad = functools.reduce(torch.add, (gradients[i] for _, gradients in found))
         self._optimiser.step()
         keep = min(1 - 1 / AVERAGE_OVER, (self.done + 1) / (self.done + 20))
         with torch.no_grad():
             for name, value in network.state_dict().items():
                 self.average[name].lerp_(value, 1 - keep)
-        self._losses.append(float(loss.detach()))
+        self._losses.append(math.fsum(loss for loss, _ in found))
         self.done += 1
+
+    def _gradients(self, fine: Tensor, blurred: Tensor) -> tuple[float, tuple[Tensor, ...]]:
+        """A part's share of the mean loss over the batch, and of its gradients."""
+        share = len(fine) / self._settings.batch
+        loss = (self._network(blurred) - fine).abs().mean() * share
+        gradients = torch.autograd.grad(loss, list(self._network.parameters()))
+        return float(loss.detach()), gradients
 
     def mean_loss(self) -> float:
         """The mean over the steps since it was last asked for."""

@@ -8,14 +8,16 @@ import torch
 
 from ops.capture.model import indices_of
 from ops.errors import InputError
+from ops.mipmap import pseudo as pseudo_module
 from ops.mipmap.adapt import AdaptResult, adapt, opacity_histogram, splat_bytes
 from ops.mipmap.baselines import mip_tuned, mip_tuned_candidate
 from ops.mipmap.losses import adaptation_loss
 from ops.mipmap.prior.bicubic import BicubicPrior
+from ops.mipmap.prior.dispatch import make_prior
 from ops.mipmap.pseudo import PseudoTruth, base_renders, pseudo_truth
 from ops.mipmap.resample import bicubic, shrink
 from ops.mipmap.scales import scaled_cameras
-from ops.mipmap.settings import AdaptSettings, PseudoSettings
+from ops.mipmap.settings import AdaptSettings, PriorSettings, PseudoSettings
 from ops.mipmap.targets import Phase, Targets
 from ops.rendering.render import render
 from ops.splats.model import Splats
@@ -83,6 +85,41 @@ def test_pseudo_ground_truth_has_the_size_of_the_photos_whatever_the_rounding(
         assert {tuple(c.shape) for c in found.colors} == {(height, width, 3)}
         expected = bicubic(renders[3].clamp(0, 1), width, height).clamp(0, 1)
         assert (found.colors[3] / 255 - expected).abs().mean() < 0.01
+
+
+def test_pseudo_ground_truth_has_the_same_bytes_on_any_number_of_threads(
+    splats: Splats, views: MadeViews
+) -> None:
+    """Also where pictures are so large that they come one by one; errors come out as they are."""
+    learned = PriorSettings(iterations=5, channels=24, blocks=2)
+    prior = make_prior(views, range(3), learned)
+    renders = base_renders(splats, views.cameras)[:5]
+    fine = scaled_cameras(views.cameras[:5], DOUBLE)
+    threads = torch.get_num_threads()
+    found: list[tuple[torch.Tensor, ...]] = []
+    told: list[int] = []
+    try:
+        for count, small in ((1, 2**21), (2, 2**21), (2, 1)):
+            torch.set_num_threads(count)
+            with pytest.MonkeyPatch.context() as patched:
+                patched.setattr(pseudo_module, "_SMALL", small)
+                made = pseudo_truth(
+                    renders, fine, DOUBLE, PseudoSettings(), prior, lambda i, *_: told.append(i)
+                )
+            assert torch.get_num_threads() == count
+            found.append(made.colors)
+    finally:
+        torch.set_num_threads(threads)
+    assert told == 3 * [0, 1, 2, 3, 4, 5]
+    for other in found[1:]:
+        assert all(torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+
+    class Broken(BicubicPrior):
+        def __call__(self, image: torch.Tensor, factor: int) -> torch.Tensor:
+            raise InputError("no")
+
+    with pytest.raises(InputError, match=r"^no$"):
+        pseudo_truth(renders, fine, DOUBLE, PseudoSettings(), Broken())
 
 
 def test_nothing_moves_where_there_is_nothing_to_learn(splats: Splats, views: MadeViews) -> None:

@@ -2,6 +2,8 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ops.errors import InputError
 from ops.mipmap.resample import area_average, bicubic, quantise, shrink
@@ -62,6 +64,34 @@ def test_the_area_average_that_gradients_pass_is_the_same(size: tuple[int, int])
     torch.testing.assert_close(area_average(image, *size), shrink(image, *size))
     leaf = image[:6, :9].double().requires_grad_()
     assert torch.autograd.gradcheck(lambda x: area_average(x, 4, 3), (leaf,))
+
+
+def covered(size: int, small: int) -> np.ndarray:
+    """[small, size] the share of each new pixel that an old one covers."""
+    edges = np.arange(small + 1) * size / small
+    old = np.arange(size)
+    overlap = np.minimum(edges[1:, None], old + 1) - np.maximum(edges[:-1, None], old)
+    return np.clip(overlap, 0, None) * small / size
+
+
+@settings(deadline=None, max_examples=60)
+@given(st.data(), *[st.integers(1, 40)] * 2)
+def test_the_area_average_is_that_of_the_covered_pixels(
+    data: st.DataObject, height: int, width: int
+) -> None:
+    new_height, new_width = data.draw(st.integers(1, height)), data.draw(st.integers(1, width))
+    image = np.random.default_rng(height * 41 + width).random((height, width, 3), np.float32)
+    rows, columns = covered(height, new_height), covered(width, new_width)
+    expected = np.einsum("yY,xX,YXc->yxc", rows, columns, image.astype(np.float64))
+    leaf = torch.from_numpy(image).requires_grad_()
+    found = area_average(leaf, new_width, new_height)
+    assert found.is_contiguous()
+    np.testing.assert_allclose(found.detach().numpy(), expected, rtol=0, atol=2e-6)
+    weights = np.random.default_rng(5).random(expected.shape, np.float32)
+    (found * torch.from_numpy(weights)).sum().backward()  # type: ignore[no-untyped-call]
+    back = np.einsum("yY,xX,yxc->YXc", rows, columns, weights.astype(np.float64))
+    assert leaf.grad is not None
+    np.testing.assert_allclose(leaf.grad.numpy(), back, rtol=0, atol=2e-6)
 
 
 def test_wrong_sizes_and_filters_are_refused() -> None:
