@@ -15,7 +15,7 @@ RATES_OF_3DGS = {
 """Learning rates of Kerbl et al. 2023 that differ from those here."""
 
 _PROTOCOLS: dict[str, dict[str, Any]] = {
-    "preview": {"enlarge_base_by": 4, "tune_iterations": 650},
+    "preview": {"enlarge_base_by": 4, "tune_iterations": 600},
     "standard": {},
     "paper": {"extra_every": 0, "views": "test", "train_pictures": "renders"},
 }
@@ -30,7 +30,7 @@ _PSEUDO: dict[str, dict[str, Any]] = {
     "paper": {"shrink": "bilinear"},
 }
 _ADAPTATIONS: dict[str, dict[str, Any]] = {
-    "preview": {"iterations": 650, "control_every": 50},
+    "preview": {"iterations": 600, "control_every": 50},
     "standard": {},
     "paper": {
         **RATES_OF_3DGS,
