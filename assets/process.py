@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import threading
 import time
@@ -16,14 +17,20 @@ from storage.home import Home
 def die_with_parent(poll_seconds: float = 0.5) -> None:
     """End this process, at once and without clean-up, when the process that started it is gone.
 
-    Dagster's step processes outlive a killed run worker and would keep the GPU. A thread watches
-    the parent's process id, which works on every Unix.
+    Dagster's step processes outlive a killed run worker and would keep the GPU. What
+    :mod:`multiprocessing` started waits for the process that asked for it: with a fork server,
+    which lives as long as any child, that is not the one the operating system calls its parent.
+    Anything else watches its parent's process id, which works on every Unix.
     """
+    asked = multiprocessing.parent_process()
     parent = os.getppid()
 
     def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(poll_seconds)
+        if asked is not None:
+            asked.join()
+        else:
+            while os.getppid() == parent:
+                time.sleep(poll_seconds)
         os._exit(137)
 
     threading.Thread(target=watch, name="die-with-parent", daemon=True).start()

@@ -42,8 +42,8 @@ def find_cameras(
 
     Pixels are those of the stored grid, EXIF orientation not applied; the focal length of the
     EXIF data, where there is one, is where the search starts. Masked pixels give no features.
-    Nothing is written into the dataset's folder. With one number of threads COLMAP's adjustment
-    adds up in one order, so it runs on one.
+    Nothing is written into the dataset's folder. COLMAP gives the same result each time on one
+    thread only, so it matches and adjusts on one.
 
     Args:
         dataset: Photos; cameras that it has are ignored.
@@ -155,6 +155,7 @@ def _match(
 ) -> None:
     matching = pycolmap.FeatureMatchingOptions()
     matching.use_gpu = False
+    matching.num_threads = 1
     verification = pycolmap.TwoViewGeometryOptions()
     verification.ransac.random_seed = settings.seed
     reach = settings.neighbours or len(frames)

@@ -259,7 +259,9 @@ def test_a_killed_run_goes_on_to_the_same_bytes(
             assert first.poll() is None, first.communicate()
             assert time.monotonic() < deadline
             time.sleep(0.05)
+        steps = psutil.Process(first.pid).children(recursive=True)
         os.kill(first.pid, signal.SIGKILL)
+    assert psutil.wait_procs(steps, timeout=20)[1] == [], "a step outlived its run"
     assert artifact.resolve() == before
     with start(home, "materialize", "demo/splats/trained") as second:
         out, err = second.communicate(timeout=240)
