@@ -146,7 +146,7 @@ def complaint(job: Job, home: Home) -> str:
 
 
 def _folder(home: Home) -> Path:
-    return home.root / "cache" / "refreshes"
+    return home.cache / "refreshes"
 
 
 def _forget_old(home: Home) -> None:

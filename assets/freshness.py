@@ -33,7 +33,7 @@ PACKAGES = (
     *("opencv-python-headless", "pillow", "lpips", "pyiqa", "diffusers"),
 )
 State = Literal["fresh", "stale", "missing", "failed"]
-_CODE = "cache/code.json"
+_CODE = "code.json"
 SOURCE = "source"
 """Name among a version's inputs of the files that a scene comes from."""
 
@@ -110,7 +110,7 @@ def code_now(home: Home) -> Code:
     """The code on the disk now, with what earlier processes found out about it."""
     code = Code.read()
     if not code.recalled:
-        code.recall(home.root / _CODE)
+        code.recall(home.cache / _CODE)
     return code
 
 
@@ -135,7 +135,7 @@ def scene_status(scene: Scene, home: Home, store: Store) -> dict[str, Status]:
     for key, stage in stages_of(scene).items():
         looking.found[key] = looking.status(stage)
     looking.outputs.save()
-    looking.code.remember(home.root / _CODE)
+    looking.code.remember(home.cache / _CODE)
     return looking.found
 
 
@@ -157,7 +157,7 @@ def _packages() -> tuple[tuple[str, str], ...]:
 
 def outputs_of(scene: Scene, home: Home) -> FileHashes:
     """Remembered hashes of files that artifacts of a scene wrote outside the store."""
-    return FileHashes(home.root / "cache" / f"{scene.name}.outputs.json")
+    return FileHashes(home.cache / f"{scene.name}.outputs.json")
 
 
 def lost_files(version: Version, home: Home, outputs: FileHashes) -> dict[Path, str]:

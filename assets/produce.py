@@ -180,9 +180,8 @@ def _compute(
     device = _device() if stage.heavy else "cpu"
     settings = stage.settings_for(scene)
     artifact = Store(home.store).artifact(f"{scene.name}/{stage.key}")
-    cache = home.root / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="scratch-", dir=cache) as scratch:
+    home.cache.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="scratch-", dir=home.cache) as scratch:
         where = (checkpoint, Path(scratch))
         more = {"variant": stage.variant, "inputs": stage.inputs, "also": stage.also_for(scene)}
         work = Work(scene, home, device, progress, *where, **more)  # type: ignore[arg-type]

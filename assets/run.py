@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -46,7 +47,7 @@ def materialize(
     home.create()
 
     def launch(keys: Sequence[str], forced: Sequence[str]) -> Batch:
-        with shown(home.root / "cache" / f"progress.{os.getpid()}", show):
+        with shown(home.cache / f"progress.{os.getpid()}", show):
             return run(home, keys, forced)
 
     def restored(step: Step) -> None:
@@ -120,7 +121,9 @@ def tell(dagster: dg.DagsterInstance, home: Home, keys: Sequence[str]) -> list[s
 
 def job() -> Any:
     """The job of all assets of the code location; step processes load it by this name."""
-    loaded = "assets.definitions" in sys.modules  # else importing it reads the scenes as they are
+    # Importing it reads the scenes as they are. What may have done so long ago reads them again; a
+    # step's process lives for one run.
+    loaded = "assets.definitions" in sys.modules and multiprocessing.parent_process() is None
     from assets.definitions import build, defs
 
     return (build() if loaded else defs).resolve_job_def(EVERYTHING)

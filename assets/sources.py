@@ -50,7 +50,7 @@ def source_of(scene: Scene, home: Home, code: Code | None = None) -> Source:
     Raises:
         InputError: If the source is gone or cannot be read.
     """
-    hashes = FileHashes(home.root / "cache" / f"{scene.name}.files.json")
+    hashes = FileHashes(home.cache / f"{scene.name}.files.json")
     looked = time.time_ns()
     listed, quiet = _listing(scene, looked, code or Code.read())
     known = hashes.recall("source")

@@ -63,6 +63,11 @@ class Home:
         """Unfinished training, to resume from."""
         return self.root / "checkpoints"
 
+    @property
+    def cache(self) -> Path:
+        """What was found out about code and files, for later processes; may be deleted."""
+        return self.root / "cache"
+
     def create(self) -> Home:
         """Make the folders that do not exist yet, and try that files can be written.
 
@@ -74,7 +79,7 @@ class Home:
         try:
             for folder in (
                 *(self.scenes, self.store, self.dagster),
-                *(self.weights, self.exports, self.checkpoints),
+                *(self.weights, self.exports, self.checkpoints, self.cache),
             ):
                 folder.mkdir(parents=True, exist_ok=True)
             probe = self.root / f".writable-{os.getpid()}"

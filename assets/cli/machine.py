@@ -75,10 +75,10 @@ def bench_store(repeats: int, as_json: bool) -> None:
         raise InputError(f"bench: --repeats is at least 1, found {repeats}")
     home = Home.find()
     prepare(home)
-    (home.root / "cache").mkdir(exist_ok=True)
+    home.cache.mkdir(exist_ok=True)
     found = measure(
         repeats=repeats,
-        folder=home.root / "cache",  # the disk that artifacts lie on
+        folder=home.cache,  # the disk that artifacts lie on
         tell=lambda case: err.print(f"[dim]{case}[/]", highlight=False),
     )
     rows = [

@@ -40,6 +40,8 @@ class MetricSpec:
     """``dB``, or 1."""
     lower_better: bool = False
     """Whether small is good."""
+    alone: bool = False
+    """Whether it looks at the image alone, whatever that is compared with."""
     smallest: tuple[int, int] = (1, 1)
     """The shorter and the longer side it needs, pixels."""
     weights: str = ""
@@ -256,6 +258,7 @@ def _no_reference_spec(name: NoReference) -> MetricSpec:
         metric=name,
         net=spec.weights,
         lower_better=spec.lower_better,
+        alone=True,
         smallest=spec.smallest,
         weights=name if name in weights.FILES else "",
         load=load_score,

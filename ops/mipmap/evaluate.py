@@ -18,6 +18,7 @@ from ops.evaluation.evaluate import reference
 from ops.evaluation.protocols import protocol
 from ops.evaluation.settings import EvaluationSettings
 from ops.mipmap.adapt import splat_bytes
+from ops.mipmap.at_once import pictures_at_once
 from ops.mipmap.baselines import METHODS, Candidate
 from ops.mipmap.protocol import ViewRoles
 from ops.mipmap.pseudo import PseudoTruth
@@ -151,18 +152,17 @@ def evaluate_scale(
             goals["photos"] = reference(truth, index, behind.cpu(), quantised=quantised)
             _check_size(goals["photos"][0], mine, truth.cameras.names[index])
         group = "extra" if index in roles.extra else "scored"
-        for method, image in images.items():
-            stored = quantise(image)
-            compared = to_float(stored) if quantised else image
-            if index == shown:
-                pictures[method] = stored
-            for against, (goal, mask) in goals.items():
-                # The photo itself at this size is what training views were adapted to.
-                if method == against or (roles.fitted and method == "pseudo"):
-                    continue
-                for spec, score in ready:
-                    key = (method, group, against, spec.key)
-                    values.setdefault(key, []).append(score(compared, goal, mask))
+        stored = {method: quantise(image) for method, image in images.items()}
+        compared = {m: to_float(stored[m]) if quantised else images[m] for m in images}
+        # The photo itself at this size is what training views were adapted to.
+        rated = [m for m in images if not (roles.fitted and m == "pseudo")]
+        with pictures_at_once(cameras[[done]]) as pool:
+            found = pool.map(lambda m, c=compared, g=goals: _rate(m, c[m], g, ready), rated)
+            for method, ratings in zip(rated, found, strict=True):
+                for (against, metric), value in ratings.items():
+                    values.setdefault((method, group, against, metric), []).append(value)
+        if index == shown:
+            pictures |= stored
         if index == shown and truth is not None:
             pictures["photo"] = quantise(goals["photos"][0])
     progress(len(held_out), len(held_out), f"evaluating {scale_name(pseudo.scale)}")
@@ -177,6 +177,24 @@ def evaluate_scale(
         pseudo_label=pseudo.label,
         unavailable=absent,
     )
+
+
+def _rate(
+    method: str,
+    image: Tensor,
+    goals: Mapping[str, tuple[Tensor, Tensor | None]],
+    ready: Sequence[tuple[metrics.MetricSpec, metrics.Score]],
+) -> dict[tuple[str, str], float]:
+    """What a picture is worth, by what it is compared with (never itself) and metric."""
+    others = {against: goal for against, goal in goals.items() if against != method}
+    found: dict[tuple[str, str], float] = {}
+    for spec, score in ready:
+        alone: float | None = None
+        for against, (goal, mask) in others.items():
+            if alone is None or not spec.alone:
+                alone = score(image, goal, mask)
+            found[against, spec.key] = alone
+    return found
 
 
 def _image(

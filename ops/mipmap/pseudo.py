@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -14,6 +12,7 @@ from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.errors import InputError
+from ops.mipmap.at_once import pictures_at_once
 from ops.mipmap.prior.interface import Upscaler
 from ops.mipmap.resample import quantise, resize, to_float
 from ops.mipmap.scales import scale_name
@@ -22,9 +21,6 @@ from ops.mipmap.targets import Targets
 from ops.progress import Progress, silent
 from ops.rendering.render import render
 from ops.splats.model import Splats
-from ops.splats.optimise import one_torch_thread
-
-_SMALL = 2**21  # pixels; a network needs some hundred bytes for each
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,7 +117,7 @@ def pseudo_truth(
     colors: list[Tensor] = []
     what = f"making pseudo ground truth {scale_name(scale)}"
     progress(0, len(renders), what)
-    with _pictures_at_once(cameras) as pool:
+    with pictures_at_once(cameras) as pool:
         for color in pool.map(picture, range(len(renders))):
             colors.append(color)
             progress(len(colors), len(renders), what)
@@ -132,27 +128,6 @@ def pseudo_truth(
         label=f"{source}, {how}",
         seconds=time.monotonic() - began,
     )
-
-
-@contextmanager
-def _pictures_at_once(cameras: Cameras) -> Iterator[ThreadPoolExecutor]:
-    """A thread for each picture, as many as torch has; large ones one by one, to save memory.
-
-    torch itself works with one thread inside, so what a picture becomes is the same either way.
-    """
-    sizes = zip(cameras.widths, cameras.heights, strict=True)
-    small = all(width * height <= _SMALL for width, height in sizes)
-    workers = torch.get_num_threads() if small else 1
-    with one_torch_thread(), ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
-        try:
-            yield pool
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-
-
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 def _how(scale: Fraction, settings: PseudoSettings, upscaler: Upscaler | None) -> tuple[int, str]:

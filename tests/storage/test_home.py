@@ -18,7 +18,7 @@ def test_the_variable_names_it(monkeypatch, tmp_path):
     assert home.root == tmp_path / "mine"
     assert not home.root.exists()
     home.create()
-    there = {"scenes", "store", "dagster", "weights", "exports", "checkpoints"}
+    there = {"scenes", "store", "dagster", "weights", "exports", "checkpoints", "cache"}
     assert {p.name for p in home.root.iterdir()} == there
     assert home.create() == home
 

@@ -8,7 +8,7 @@ import torch
 
 from ops.capture.model import indices_of
 from ops.errors import InputError
-from ops.mipmap import pseudo as pseudo_module
+from ops.mipmap import at_once
 from ops.mipmap.adapt import AdaptResult, adapt, opacity_histogram, splat_bytes
 from ops.mipmap.baselines import mip_tuned, mip_tuned_candidate
 from ops.mipmap.losses import adaptation_loss
@@ -102,7 +102,7 @@ def test_pseudo_ground_truth_has_the_same_bytes_on_any_number_of_threads(
         for count, small in ((1, 2**21), (2, 2**21), (2, 1)):
             torch.set_num_threads(count)
             with pytest.MonkeyPatch.context() as patched:
-                patched.setattr(pseudo_module, "_SMALL", small)
+                patched.setattr(at_once, "_SMALL", small)
                 made = pseudo_truth(
                     renders, fine, DOUBLE, PseudoSettings(), prior, lambda i, *_: told.append(i)
                 )

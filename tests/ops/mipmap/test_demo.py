@@ -10,10 +10,15 @@ import torch
 from ops.capture.demo.settings import DemoSettings
 from ops.capture.demo.views import demo_points, demo_views
 from ops.errors import InputError
+from ops.evaluation.metrics import psnr, ssim
+from ops.evaluation.settings import EvaluationSettings
+from ops.mipmap.baselines import closed_form_candidates
 from ops.mipmap.evaluate import HELD_OUT, TRANSDUCTIVE, ScaleEvaluation, evaluate_scale
 from ops.mipmap.figures import curves, strip
 from ops.mipmap.prior.dispatch import make_prior
 from ops.mipmap.protocol import base_views, view_roles
+from ops.mipmap.pseudo import base_renders, pseudo_truth
+from ops.mipmap.resample import to_float
 from ops.mipmap.scales import sorted_scales
 from ops.mipmap.settings import (
     AdaptSettings,
@@ -130,11 +135,50 @@ def test_figures_show_every_scale(study: Study) -> None:
         curves(rows, metric="fid")
 
 
+def test_scores_are_those_of_the_pictures_alone(study: Study) -> None:
+    """Each is that of one picture and one photo, by however many threads they are rated."""
+    base, scale = study.bases[1], Fraction(1, 2)
+    roles = view_roles(base.views.splits, PROTOCOL, above=False)
+    truth = base.truth_at(scale)
+    assert truth is not None
+    cameras = truth.cameras[list(roles.pictures)]
+    renders = base_renders(base.splats, base.views.cameras[list(roles.pictures)])
+    pseudo = pseudo_truth(renders, cameras, scale, PseudoSettings())
+    poses = base.views.cameras[list(roles.train)]
+    settings = EvaluationSettings(metrics=("psnr", "ssim"), no_reference=("piqe",))
+
+    def rate() -> ScaleEvaluation:
+        candidates = closed_form_candidates(base.splats, poses, scale)
+        return evaluate_scale(
+            candidates, pseudo, roles, truth, base_iterations=400, settings=settings
+        )
+
+    threads = torch.get_num_threads()
+    try:
+        torch.set_num_threads(1)
+        alone = rate()
+        torch.set_num_threads(3)
+        assert rate().scores == alone.scores
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(threads)
+    position = {index: i for i, index in enumerate(roles.pictures)}
+    numbers = {
+        "psnr": lambda i: psnr(to_float(pseudo.colors[position[i]]), to_float(truth.image(i))),
+        "ssim": lambda i: ssim(to_float(pseudo.colors[position[i]]), to_float(truth.image(i))),
+    }
+    for metric, number in numbers.items():
+        expected = np.mean([number(i) for i in roles.scored])
+        assert alone.mean("pseudo", metric=metric) == pytest.approx(expected, rel=1e-3)
+    found = [s for s in alone.scores if s.metric == "piqe" and s.method == "base"]
+    assert {s.against for s in found} == {"photos", "pseudo"}
+    for group in ("scored", "extra"):
+        assert len({s.value for s in found if s.views == group}) == 1
+
+
 def test_scores_need_a_base_and_the_right_pictures(study: Study) -> None:
     base = study.bases[1]
     roles = view_roles(base.views.splits, PROTOCOL, above=False)
-    from ops.mipmap.pseudo import base_renders, pseudo_truth
-
     cameras = base.views.cameras[[0, 1]]
     half = base.cameras_at(Fraction(1, 2), [0, 1])
     few = pseudo_truth(base_renders(base.splats, cameras), half, Fraction(1, 2), PseudoSettings())
