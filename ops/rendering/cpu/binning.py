@@ -38,7 +38,7 @@ from ops.rendering.cpu.simd import (
     vmin,
     vsqrt,
 )
-from ops.rendering.cpu.simd_memory import prefetch, vload
+from ops.rendering.cpu.simd_memory import item, prefetch, put, vload
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, mask_of_rows
 
@@ -129,8 +129,9 @@ def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[int, int]:
 def _box(i: int, footprints: Any) -> Any:
     """Of the ellipse of Gaussian i: middle, half width and height, and by how many pixels they
     are taken larger, against rounding."""
-    mx, my = footprints[i, MX], footprints[i, MY]
-    wide, high = footprints[i, WIDE], footprints[i, HIGH]
+    at = i * FOOTPRINT
+    mx, my = item(footprints, at + MX), item(footprints, at + MY)
+    wide, high = item(footprints, at + WIDE), item(footprints, at + HIGH)
     slack = _SLACK + _f(1e-6) * (abs(mx) + abs(my) + wide + high)
     return mx, my, wide + slack, high + slack, slack
 
@@ -146,14 +147,15 @@ def _columns_of_rows(
     In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
     widest, and farthest left nearest to the opposite of it.
     """
-    mx, my = footprints[i, MX], footprints[i, MY]
-    slope, v = footprints[i, SLOPE], footprints[i, V]
-    inverse_c, bound = footprints[i, INVERSE_C], footprints[i, BOUND]
+    at = i * FOOTPRINT
+    mx, my = item(footprints, at + MX), item(footprints, at + MY)
+    slope, v = item(footprints, at + SLOPE), item(footprints, at + V)
+    inverse_c, bound = item(footprints, at + INVERSE_C), item(footprints, at + BOUND)
     side = vload(_SIDE, 0)
     row = vload(_ROW, 0) + _f(tile_row * TILE)
     top = vmax(row + (_f(0.5) - my), -high)
     bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
-    y = vmin(vmax(top, side * footprints[i, WIDEST]), bottom)
+    y = vmin(vmax(top, side * item(footprints, at + WIDEST)), bottom)
     half = vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
     reached = fma(side, y * slope + mx, half) + slack  # to the right, or minus that to the left
     last = vfloor((reached + vload(_CENTRE, 0)) * _f(1 / BLOCK))
@@ -204,9 +206,10 @@ def bin_gaussians(
     for tile in range(counts.shape[1]):
         counts[part, tile] = 0
     at = starts[part]
+    tally = part * counts.shape[1]
     for m in range(seen * part // parts, seen * (part + 1) // parts):
-        i = order[m]
-        prefetch(footprints, order[min(m + _AHEAD, seen - 1)] * FOOTPRINT)
+        i = item(order, m)
+        prefetch(footprints, item(order, min(m + _AHEAD, seen - 1)) * FOOTPRINT)
         before = at
         mx, my, wide, high, slack = _box(i, footprints)
         left, right = _tile_range(mx, wide, across)
@@ -224,14 +227,14 @@ def bin_gaussians(
                 tile = row * across + column
                 # Written in any case and kept where there are blocks: fewer branches to guess.
                 if keep:
-                    records[at, 0] = tile
-                    records[at, 1] = i
-                    masks[at] = mask
-                counts[part, tile] += mask != 0
+                    put(records, 2 * at, tile)
+                    put(records, 2 * at + 1, i)
+                    put(masks, at, mask)
+                put(counts, tally + tile, item(counts, tally + tile) + (mask != 0))
                 at += mask != 0
         if keep:
-            spans[i, 0] = before
-            spans[i, 1] = at - before
+            put(spans, 2 * i, before)
+            put(spans, 2 * i + 1, at - before)
     ends[part] = at
     finish(part, parts)
 
@@ -263,13 +266,14 @@ def place(
     entry_masks: Any,
 ) -> None:
     """The tiles' lists: entries (Gaussian, its record) and the blocks that it reaches."""
+    tally = part * counts.shape[1]
     for at in range(starts[part], ends[part]):
-        tile = records[at, 0]
-        slot = counts[part, tile]
-        counts[part, tile] = slot + 1
-        entries[slot, 0] = records[at, 1]
-        entries[slot, 1] = at
-        entry_masks[slot] = masks[at]
+        tile = tally + item(records, 2 * at)
+        slot = item(counts, tile)
+        put(counts, tile, slot + 1)
+        put(entries, 2 * slot, item(records, 2 * at + 1))
+        put(entries, 2 * slot + 1, at)
+        put(entry_masks, slot, item(masks, at))
     finish(part, parts)
 
 

@@ -43,7 +43,16 @@ from ops.rendering.cpu.simd import (
     vmin,
     vsqrt,
 )
-from ops.rendering.cpu.simd_memory import load3, store2, store2_whole, transpose, vload, vstore
+from ops.rendering.cpu.simd_memory import (
+    load3,
+    prefetch_rows,
+    prefetch_rows_to_write,
+    store2,
+    store2_whole,
+    transpose,
+    vload,
+    vstore,
+)
 from ops.rendering.cpu.spherical_harmonics import SCRATCH, color
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import TILE
@@ -135,6 +144,9 @@ def project(
     zero = splat(_f(0))
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
+        for array in (shN, means, quats, log_scales, sh0):
+            prefetch_rows(array, i + LANES)
+        prefetch_rows_to_write(footprints, i)
         xyz, _, _, q, _, _, U = geometry(i, means, quats, log_scales, cam)
         x, y, z = xyz
         logits = vload(opacity_logits, i)

@@ -44,6 +44,8 @@ from ops.rendering.cpu.simd import (
 from ops.rendering.cpu.simd_memory import (
     load3,
     prefetch,
+    prefetch_rows,
+    prefetch_rows_to_write,
     store2,
     store3,
     store4,
@@ -199,6 +201,7 @@ def sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -
         start = spans[i + lane, 0]
         ahead = min(i + lane + LANES, spans.shape[0] - 1)
         prefetch(table, spans[ahead, 0] * n_columns + first)
+        prefetch(table, (spans[ahead, 0] + 1) * n_columns + first)
         total = splat(_f(0))
         for row in range(start, start + spans[i + lane, 1]):
             total = total + vload(table, row * n_columns + first)
@@ -319,6 +322,10 @@ def project_backward(
             for k in range(0, CAMERA_GRADIENT * LANES, LANES):
                 vstore(camera_sums, k, zero)
         seen = gt(vload(depths, i), _f(0))
+        for array in (shN, footprints, means, quats, log_scales):
+            prefetch_rows(array, i + LANES)
+        for array in (v_shN, v_means, v_quats, v_log_scales, v_sh0, v_means2d):
+            prefetch_rows_to_write(array, i)
         if not any_lane(seen):
             store3(v_means, 3 * i, (zero, zero, zero))
             store4(v_quats, 4 * i, (zero, zero, zero, zero))

@@ -39,7 +39,15 @@ from ops.rendering.cpu.raster_fisher import (
     S,
 )
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat, vmax
-from ops.rendering.cpu.simd_memory import store3, store4, transpose, vload, vstore
+from ops.rendering.cpu.simd_memory import (
+    prefetch_rows,
+    prefetch_rows_to_write,
+    store3,
+    store4,
+    transpose,
+    vload,
+    vstore,
+)
 from ops.rendering.cpu.spherical_harmonics import (
     ALONG,
     BASES,
@@ -169,6 +177,9 @@ def project_moves(
         i = min(group * LANES, n - LANES)
         if not any_lane(gt(vload(depths, i), _f(0))):
             continue
+        for array in (shN, footprints, means, quats, log_scales):
+            prefetch_rows(array, i + LANES)
+        prefetch_rows_to_write(moves, i)
         geo = geometry(i, means, quats, log_scales, cam)
         by_u, by_y, _ = log_alpha_changes(geo[6], cam)
         at, step = AT_MOVES, POLYNOMIAL
@@ -338,6 +349,10 @@ def project_fisher(
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
         seen = gt(vload(depths, i), _f(0))
+        for array in (moves, footprints, means, quats, log_scales):
+            prefetch_rows(array, i + LANES)
+        for array in (h_shN, h_means, h_quats, h_log_scales, h_sh0):
+            prefetch_rows_to_write(array, i)
         if not any_lane(seen):
             write_nothing(
                 i, h_means, h_quats, h_log_scales, h_opacity_logits, h_sh0, h_shN, h_features, space

@@ -252,7 +252,8 @@ def _extreme(name: str) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kind = ir.FunctionType(F32, [VF])
             function = cgutils.get_or_insert_function(builder.module, kind, name)
-            return builder.call(function, arguments)
+            # Without this, lanes would be compared one after the other.
+            return builder.call(function, arguments, fastmath=("nnan", "nsz"))
 
         return types.float32(a), codegen
 
@@ -260,9 +261,9 @@ def _extreme(name: str) -> Any:
 
 
 lowest = _extreme("llvm.vector.reduce.fmin.v16f32")
-"""The smallest of the lanes."""
+"""The smallest of the lanes, of which none may be NaN."""
 highest = _extreme("llvm.vector.reduce.fmax.v16f32")
-"""The largest of the lanes."""
+"""The largest of the lanes, of which none may be NaN."""
 
 
 @vector_intrinsic

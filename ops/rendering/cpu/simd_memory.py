@@ -11,6 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
+from ops.rendering.cpu.jit import helper
 from ops.rendering.cpu.simd import (
     F32,
     LANES,
@@ -356,6 +357,15 @@ def next_of(typingctx: Any, counter: Any) -> Any:
     return types.int64(counter), codegen
 
 
+def _prefetch(builder: Any, address: Any, to_write: bool) -> None:
+    whole = ir.IntType(32)
+    pointer = builder.bitcast(address, ir.PointerType(ir.IntType(8)))
+    kind = ir.FunctionType(ir.VoidType(), [pointer.type, whole, whole, whole])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    use, keep, data = (ir.Constant(whole, value) for value in (int(to_write), 3, 1))
+    builder.call(function, [pointer, use, keep, data])
+
+
 @vector_intrinsic
 def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     """Asks for the cache line of an element, which is going to be read soon."""
@@ -363,15 +373,39 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
         address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
-        pointer = builder.bitcast(address, ir.PointerType(ir.IntType(8)))
-        whole = ir.IntType(32)
-        kind = ir.FunctionType(ir.VoidType(), [pointer.type, whole, whole, whole])
-        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
-        read, keep, data = (ir.Constant(whole, value) for value in (0, 3, 1))
-        builder.call(function, [pointer, read, keep, data])
+        _prefetch(builder, address, False)
         return context.get_dummy_value()
 
     return types.void(array, index), codegen
+
+
+@vector_intrinsic
+def prefetch_to_write(typingctx: Any, array: Any, index: Any) -> Any:
+    """Asks for the cache line of an element, which is going to be written soon."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        _prefetch(builder, address, True)
+        return context.get_dummy_value()
+
+    return types.void(array, index), codegen
+
+
+@helper
+def prefetch_rows(array: Any, row: int) -> None:
+    """Asks for sixteen rows of a table from ``row`` on, which may lie behind its end."""
+    columns = array.shape[1]
+    for at in range(row * columns, (row + LANES) * columns, LANES):
+        prefetch(array, at)
+
+
+@helper
+def prefetch_rows_to_write(array: Any, row: int) -> None:
+    """As :func:`prefetch_rows`, of rows that are going to be written."""
+    columns = array.shape[1]
+    for at in range(row * columns, (row + LANES) * columns, LANES):
+        prefetch_to_write(array, at)
 
 
 @vector_intrinsic
