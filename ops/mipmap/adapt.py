@@ -34,13 +34,13 @@ from ops.splats.optimise import (
     Optimisers,
     make_optimisers,
     moments,
-    one_torch_thread,
     restore_moments,
     take_step,
 )
 from ops.splats.strategies import Densification
 from ops.splats.targets import ViewOrder
 from ops.splats.training import History
+from ops.threads import one_torch_thread
 
 HISTOGRAM_EDGES = (0.0, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 0.8, 0.95, 1.0)
 _log = logging.getLogger(__name__)
@@ -60,6 +60,7 @@ class AdaptResult:
     seconds: float  # wall time, of this run only where it continued a checkpoint
 
 
+@one_torch_thread()
 def adapt(
     base: Splats,
     targets: Targets,
@@ -176,8 +177,7 @@ class _Run:
         self._rates: Tensor | None = None
         self._extent = camera_extent(job.targets.cameras)
         self._as_trained = job.as_trained
-        with one_torch_thread():
-            start = job.start(base.to("cpu", torch.float32))
+        start = job.start(base.to("cpu", torch.float32))
         self._parameters = as_parameters(start.to(device))
         self._optimisers = self._new_optimisers()
         self._densification = Densification(self._as_trained, self._extent, device)
@@ -202,19 +202,12 @@ class _Run:
         take_step(self._optimisers)
         self.done += 1
         height, width = shot.colors.shape[:2]
-        with one_torch_thread():
-            self._densification.after_backward(
-                self._parameters,
-                self._optimisers,
-                self.done,
-                rendering.screen,
-                (width, height),
-                rate,
-            )
-            if self._job.resets and self.done == RESET_AFTER:
-                self._densification.reset_opacities(
-                    self._parameters, self._optimisers, s.reset_opacity
-                )
+        self._densification.after_backward(
+            *(self._parameters, self._optimisers, self.done, rendering.screen),
+            *((width, height), rate),
+        )
+        if self._job.resets and self.done == RESET_AFTER:
+            self._densification.reset_opacities(self._parameters, self._optimisers, s.reset_opacity)
         self.history.add(self.done, mean_loss(losses), len(self._parameters["means"]), rate)
         self._check(losses)
 
@@ -283,15 +276,14 @@ class _Run:
         """
         s = self._settings
         active = self.done < s.regularise_until * s.iterations
-        with one_torch_thread():
-            extra = regularisation(
-                self._parameters["opacities"],
-                self._parameters["scales"],
-                s.opacity_regularisation * self._job.views_at_once if active else 0.0,
-                0.0,
-            )
-            if extra is not None:
-                extra.backward()
+        extra = regularisation(
+            self._parameters["opacities"],
+            self._parameters["scales"],
+            s.opacity_regularisation * self._job.views_at_once if active else 0.0,
+            0.0,
+        )
+        if extra is not None:
+            extra.backward()
 
     def _set_rates(self) -> float:
         """Make the next step move at the learning rates of its time; that of the means."""
@@ -314,8 +306,7 @@ class _Run:
             assert self._job.train_cameras is not None
             self._rates = sampling_rates(splats.means, self._job.train_cameras)
         assert self._rates is not None
-        with one_torch_thread():
-            return smooth(splats, self._rates), mip_render_settings()
+        return smooth(splats, self._rates), mip_render_settings()
 
     def _check(self, losses: list[PhotoLoss]) -> None:
         if not all(math.isfinite(float(found.loss.detach())) for found in losses):

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import torch
 
 from ops.cameras import Cameras
-from ops.splats.optimise import one_torch_thread
+from ops.threads import one_torch_thread, threads
 
 _SMALL = 2**21  # pixels; a network needs some hundred bytes for each
 
@@ -22,7 +22,7 @@ def pictures_at_once(cameras: Cameras) -> Iterator[ThreadPoolExecutor]:
     """
     sizes = zip(cameras.widths, cameras.heights, strict=True)
     small = all(width * height <= _SMALL for width, height in sizes)
-    workers = torch.get_num_threads() if small else 1
+    workers = threads() if small else 1
     with one_torch_thread(), ThreadPoolExecutor(workers, initializer=_one_thread) as pool:
         try:
             yield pool

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from ops.mipmap.settings import AdaptSettings
 from ops.splats.losses import PhotoLoss, photo_loss
-from ops.splats.optimise import one_torch_thread
+from ops.threads import one_torch_thread
 
 
 def adaptation_loss(

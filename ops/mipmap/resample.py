@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ops.errors import InputError
-from ops.splats.optimise import one_torch_thread
+from ops.threads import one_torch_thread
 
 Shrink = Literal["area", "bilinear"]
 Floats = NDArray[np.float32]

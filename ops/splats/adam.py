@@ -19,7 +19,8 @@ from numba.core import cgutils
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.simd import LANES, fma, splat, vector_intrinsic, vsqrt
 from ops.rendering.cpu.simd_memory import vload, vstore
-from ops.rendering.cpu.team import finish, run, threads
+from ops.rendering.cpu.team import finish, run
+from ops.threads import threads
 
 KINDS = 6  # parameters of splats: means, scales, quats, opacities, sh0, shN
 _FEW = 20_000  # values that are not worth several threads

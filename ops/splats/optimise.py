@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -69,18 +67,3 @@ def restore_moments(optimisers: Optimisers, states: dict[str, dict[str, Any]]) -
             optimiser.state[parameter] = {
                 key: value.to(parameter.device) for key, value in states[name].items()
             }
-
-
-@contextmanager
-def one_torch_thread() -> Iterator[None]:
-    """Torch works with one thread inside, and with as many as before afterwards.
-
-    Some operations (exp, sigmoid, sums) round differently depending on how many threads share
-    them, because the last few values of a thread's share take another path.
-    """
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(threads)

@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from ops.rendering.cpu.jit import aligned, helper, kernel, workspace
 from ops.rendering.cpu.simd import LANES, fma, gt, select, splat, vabs
 from ops.rendering.cpu.simd_memory import vload, vstore
-from ops.rendering.cpu.team import finish, run, threads
+from ops.rendering.cpu.team import finish, run
+from ops.threads import threads
 
 RADIUS = 5
 TAPS = 2 * RADIUS + 1

@@ -29,7 +29,6 @@ from ops.splats.optimise import (
     make_optimisers,
     means_rate,
     moments,
-    one_torch_thread,
     restore_moments,
     set_means_rate,
     take_step,
@@ -37,6 +36,7 @@ from ops.splats.optimise import (
 from ops.splats.settings import TrainSettings
 from ops.splats.strategies import Densification
 from ops.splats.targets import Target, TrainingPhotos, ViewOrder
+from ops.threads import one_torch_thread
 
 REPORT_EVERY = 10
 _log = logging.getLogger(__name__)
@@ -52,6 +52,7 @@ class TrainResult:
     dropped: int  # Gaussians that were removed because a value was not finite
 
 
+@one_torch_thread()
 def train(
     views: Views,
     points: Points,
@@ -214,10 +215,9 @@ class _Run:
         self._regularise()
         take_step(self._optimisers)
         height, width = target.colors.shape[:2]
-        with one_torch_thread():
-            self._densification.after_backward(
-                self._parameters, self._optimisers, step, screen, (width, height), rate
-            )
+        self._densification.after_backward(
+            self._parameters, self._optimisers, step, screen, (width, height), rate
+        )
         self.done += 1
         self.history.add(self.done, loss, len(self._parameters["means"]), rate)
         self._check(loss)
@@ -262,15 +262,14 @@ class _Run:
     def _regularise(self) -> None:
         """Add the gradients of the regularisation, where there is any, to those of the loss."""
         s = self._settings
-        with one_torch_thread():
-            extra = regularisation(
-                self._parameters["opacities"],
-                self._parameters["scales"],
-                s.opacity_regularisation,
-                s.scale_regularisation,
-            )
-            if extra is not None:
-                extra.backward()
+        extra = regularisation(
+            self._parameters["opacities"],
+            self._parameters["scales"],
+            s.opacity_regularisation,
+            s.scale_regularisation,
+        )
+        if extra is not None:
+            extra.backward()
 
     def _check(self, loss: PhotoLoss) -> None:
         """Remove what poisons the loss; give up where nothing is left to remove."""

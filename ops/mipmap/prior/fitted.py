@@ -19,7 +19,7 @@ from torch import Tensor
 from ops.mipmap.prior.pairs import FACTOR, Pair
 from ops.mipmap.resample import bicubic
 from ops.progress import Progress, silent
-from ops.splats.optimise import one_torch_thread
+from ops.threads import one_torch_thread
 
 LABEL = "fitted filter: least squares on this scene's photos (stand-in, no pretrained weights)"
 RADIUS = 3  # of a filter: 7 x 7 pixels

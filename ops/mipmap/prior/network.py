@@ -23,7 +23,7 @@ from ops.mipmap.resample import bicubic
 from ops.mipmap.settings import PriorSettings
 from ops.progress import Progress, silent
 from ops.splats.checkpoint import load_checkpoint, save_checkpoint
-from ops.splats.optimise import one_torch_thread
+from ops.threads import one_torch_thread, threads
 
 LABEL = "internal prior: a network trained on this scene's photos (stand-in, no pretrained weights)"
 PARTS = 2  # of a batch, that two threads work on; more would be too small to be worth it
@@ -118,7 +118,7 @@ def train_network(
             and fits is continued; it is left for the caller to remove.
     """
     total = settings.iterations
-    workers = min(PARTS, torch.get_num_threads())
+    workers = min(PARTS, threads())
     with (
         one_torch_thread(),
         torch.random.fork_rng(devices=[]),

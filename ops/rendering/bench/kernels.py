@@ -39,6 +39,7 @@ from ops.rendering.cpu.tiles import (
     lowest_block,
 )
 from ops.rendering.interface import Rendering
+from ops.threads import threads
 
 _f = np.float32
 
@@ -172,7 +173,7 @@ def evaluated_lanes(view: Any) -> Lanes:
     Those for gradients and Fisher information go through the same lanes; those of the fellow of an
     odd block are counted.
     """
-    parts = team.threads()
+    parts = threads()
     counts = np.zeros((parts, 3), np.int64)
     space = workspace(parts, (BLOCKS + 1 + 3) * LANES)
     arrays = (view.offsets, view.entries, view.masks, view.footprints)

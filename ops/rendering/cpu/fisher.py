@@ -13,7 +13,7 @@ from torch import Tensor
 
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.projection import BLUE, RED
-from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.team import run
 from ops.rendering.cpu.view import (
     FEW,
     Floats,
@@ -25,6 +25,7 @@ from ops.rendering.cpu.view import (
 )
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
+from ops.threads import threads
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.simd import LANES
-from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.team import run
 from ops.rendering.cpu.view import FEW, Drawn, Floats, View, guard_memory
+from ops.threads import threads
 
 
 @dataclass(frozen=True)

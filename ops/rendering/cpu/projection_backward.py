@@ -27,6 +27,7 @@ from ops.rendering.cpu.raster_backward import (
     RED,
     Q,
 )
+from ops.rendering.cpu.rows import sum_rows, write_columns
 from ops.rendering.cpu.simd import (
     LANES,
     any_lane,
@@ -43,7 +44,6 @@ from ops.rendering.cpu.simd import (
 )
 from ops.rendering.cpu.simd_memory import (
     load3,
-    prefetch,
     prefetch_rows,
     prefetch_rows_to_write,
     store2,
@@ -191,38 +191,6 @@ def from_image(g_mx: Any, g_my: Any, g_cov: Any, g_z: Any, geometry: Any, cam: A
         (g_qz - radial * qz) * inverse,
     )
     return (gx, gy, gz), (w0, w1, w2), g_scales, g_quats
-
-
-@scalar_helper
-def sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -> None:
-    """Sixteen columns from ``first`` of the rows of sixteen Gaussians, a vector per column."""
-    n_columns = table.shape[1]
-    for lane in range(LANES):
-        start = spans[i + lane, 0]
-        ahead = min(i + lane + LANES, spans.shape[0] - 1)
-        prefetch(table, spans[ahead, 0] * n_columns + first)
-        prefetch(table, (spans[ahead, 0] + 1) * n_columns + first)
-        total = splat(_f(0))
-        for row in range(start, start + spans[i + lane, 1]):
-            total = total + vload(table, row * n_columns + first)
-        vstore(totals, to + lane * LANES, total)
-    transpose(totals, to, LANES, totals, to, LANES)
-
-
-@scalar_helper
-def write_columns(i: int, v_shN: Any, scratch: Any) -> None:
-    """The columns in scratch, as rows of sixteen Gaussians."""
-    held = v_shN.shape[1]
-    if held < LANES:
-        for lane in range(LANES):
-            for k in range(held):
-                v_shN[i + lane, k] = scratch[k * LANES + lane]
-        return
-    k = 0
-    while k < held:
-        start = min(k, held - LANES)
-        transpose(scratch, start * LANES, LANES, v_shN, i * held + start, held)
-        k += LANES
 
 
 @scalar_helper

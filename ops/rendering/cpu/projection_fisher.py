@@ -19,8 +19,6 @@ from ops.rendering.cpu.projection_backward import (
     covariance_gradient,
     from_image,
     log_alpha_changes,
-    sum_rows,
-    write_columns,
 )
 from ops.rendering.cpu.raster_fisher import (
     BY_MEAN,
@@ -38,6 +36,7 @@ from ops.rendering.cpu.raster_fisher import (
     WW,
     S,
 )
+from ops.rendering.cpu.rows import sum_rows, write_columns
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat, vmax
 from ops.rendering.cpu.simd_memory import (
     prefetch_rows,

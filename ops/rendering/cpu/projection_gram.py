@@ -15,7 +15,7 @@ from ops.rendering.cpu.camera import ANTIALIASED
 from ops.rendering.cpu.geometry import geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import finite
-from ops.rendering.cpu.projection_backward import from_image, log_alpha_changes, sum_rows
+from ops.rendering.cpu.projection_backward import from_image, log_alpha_changes
 from ops.rendering.cpu.projection_fisher import (
     color_change,
     lit_channels,
@@ -25,6 +25,7 @@ from ops.rendering.cpu.projection_fisher import (
 )
 from ops.rendering.cpu.raster_gram import COLUMNS as ROW
 from ops.rendering.cpu.raster_gram import MIXED, POWERS, WEIGHTS
+from ops.rendering.cpu.rows import sum_rows
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat
 from ops.rendering.cpu.simd_memory import store3, store4, vload, vstore
 from ops.rendering.cpu.spherical_harmonics import BASES, SCRATCH, basis, coefficients, direction

@@ -22,7 +22,6 @@ from typing import Any
 
 import llvmlite.binding
 import numpy as np
-import torch
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -38,11 +37,6 @@ _LATE_S = 100e-6
 # while it is held means to sleep.
 _SETTLE_S = 3e-6
 _I64 = ir.IntType(64)
-
-
-def threads() -> int:
-    """How many threads a rendering uses: as many as torch (``torch.set_num_threads``)."""
-    return torch.get_num_threads()
 
 
 # Of the job that the team is at: how many workers are not done, and how often to look for that.

@@ -16,10 +16,11 @@ from ops.errors import InputError
 from ops.rendering.cpu import camera
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.simd import LANES
-from ops.rendering.cpu.team import run, threads
+from ops.rendering.cpu.team import run
 from ops.rendering.cpu.tiles import TILE
 from ops.rendering.interface import RenderSettings
 from ops.splats.model import Splats
+from ops.threads import threads
 
 with announced("drawing"):
     from ops.rendering.cpu.binning import bin_gaussians, place, scan, sort_by_depth

@@ -15,6 +15,7 @@ from ops.splats.model import Splats
 from ops.splats.settings import TrainSettings
 from ops.splats.targets import TrainingPhotos
 from ops.splats.training import TrainResult, train
+from ops.threads import threads
 
 MakeViews = Callable[..., Any]
 
@@ -97,17 +98,24 @@ def test_same_bytes_for_any_number_of_threads(
     make_views: MakeViews, points: Points, strategy: str
 ) -> None:
     views = make_views(size=48)
-    found = []
+    found, at_work = [], set()
     before = torch.get_num_threads()
+
+    def look(*_: object) -> None:
+        # torch's other threads would look for work on the cores that the renderer needs.
+        at_work.add((torch.get_num_threads(), threads()))
+
     try:
-        for threads in (1, 2):
-            torch.set_num_threads(threads)
-            result = train(views, points, short(strategy=strategy, densify_gradient=1e-4))
+        for count in (1, 2):
+            torch.set_num_threads(count)
+            settings = short(strategy=strategy, densify_gradient=1e-4)
+            result = train(views, points, settings, progress=look)
             found.append(bytes_of(result))
             assert len(result.splats) > len(points.xyz), "the range includes densification"
     finally:
         torch.set_num_threads(before)
     assert found[0] == found[1]
+    assert at_work == {(1, 1), (1, 2)}
 
 
 def test_another_seed_gives_another_model(make_views: MakeViews, points: Points) -> None:
