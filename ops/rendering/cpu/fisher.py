@@ -79,7 +79,11 @@ def fisher_view(
     """
     view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
     image, planes, _, _, _, ends = rasterise(view, background)
-    found = {name: torch.empty(array.shape) for name, array in vars(view.parameters).items()}
+    # By NumPy, which asks for huge pages: large arrays are taken from the system at every call.
+    found = {
+        name: torch.from_numpy(np.empty(array.shape, np.float32))
+        for name, array in vars(view.parameters).items()
+    }
     drawn = Drawn(image.numpy(), planes.numpy(), ends)
     whole = None
     if blocks:
@@ -164,7 +168,9 @@ def _blocks(
         *(view.offsets, drawn.ends, view.entries, view.masks, view.footprints, view.extras),
         *(drawn.image, drawn.planes, features_reach_shapes, table),
     )
-    blocks = torch.empty(n, projection.PARAMETERS, projection.PARAMETERS)
+    blocks = torch.from_numpy(
+        np.empty((n, projection.PARAMETERS, projection.PARAMETERS), np.float32)
+    )
     parts = threads() if n > FEW else 1
     run(
         *(parts, projection.project_gram, workspace(parts, projection.WORKSPACE)),
