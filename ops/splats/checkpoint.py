@@ -46,12 +46,24 @@ def save_checkpoint(path: Path, fingerprint: str, state: dict[str, Any]) -> None
         temporary.replace(path)
         temporary = None
     except (OSError, RuntimeError) as error:  # torch reports a failed write as RuntimeError
+        # It does so too where Ctrl-C stopped the write, and would take the Ctrl-C away with it.
+        stopped = _interruption(error)
+        if stopped is not None:
+            raise stopped from None
         _log.warning(
             "Training goes on without a new checkpoint: %s could not be written (%s).", path, error
         )
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
+
+
+def _interruption(error: BaseException) -> BaseException | None:
+    """What stopped the program while ``error`` came up; None if it is no more than an error."""
+    found: BaseException | None = error
+    while isinstance(found, Exception):
+        found = found.__cause__ or found.__context__
+    return found
 
 
 def load_checkpoint(path: Path, fingerprint: str) -> dict[str, Any] | None:

@@ -1,5 +1,7 @@
 import errno
+import io
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -116,3 +118,45 @@ def test_interruption_while_writing_keeps_the_last_checkpoint(
     assert found is not None
     assert found["done"] == 7
     assert [p.name for p in tmp_path.iterdir()] == ["training.pt"]
+
+
+def test_interruption_within_torch_is_not_taken_for_a_failed_write(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "training.pt"
+    save_checkpoint(path, "abc", STATE)
+    writes = _Writes()
+    monkeypatch.setattr(os, "fdopen", writes.open)
+    save_checkpoint(path, "abc", STATE)
+    assert writes.seen > 20
+    for at in range(1, writes.seen + 1):  # torch closes its archive after it, which fails
+        writes.seen, writes.stop_at = 0, at
+        with pytest.raises(KeyboardInterrupt):
+            save_checkpoint(path, "abc", STATE | {"done": 8})
+        assert [p.name for p in tmp_path.iterdir()] == ["training.pt"]
+    monkeypatch.undo()
+    found = load_checkpoint(path, "abc")
+    assert found is not None
+    assert found["done"] == 7
+
+
+class _Writes:
+    """Counts what is written to files; Ctrl-C comes at one of the writes."""
+
+    def __init__(self) -> None:
+        self.seen, self.stop_at = 0, 0
+
+    def open(self, descriptor: int, mode: str) -> Any:
+        return _Counted(io.FileIO(descriptor, mode), self)
+
+
+class _Counted(io.BufferedWriter):
+    def __init__(self, raw: io.RawIOBase, writes: _Writes) -> None:
+        super().__init__(raw)
+        self.writes = writes
+
+    def write(self, data: Any) -> int:
+        self.writes.seen += 1
+        if self.writes.seen == self.writes.stop_at:
+            raise KeyboardInterrupt
+        return super().write(data)
