@@ -66,7 +66,7 @@ def datasets(draw: Any) -> tuple[xr.Dataset, Schema]:
     return xr.Dataset(variables, attrs=attrs), schema
 
 
-@settings(max_examples=40, deadline=None, derandomize=True)
+@settings(max_examples=40, derandomize=True)
 @given(datasets(), st.integers(1, 4))
 def test_round_trip_and_hash(data_and_schema: tuple[xr.Dataset, Schema], size: int) -> None:
     data, schema = data_and_schema
@@ -84,7 +84,7 @@ def test_round_trip_and_hash(data_and_schema: tuple[xr.Dataset, Schema], size: i
         assert artifact.verify().tag == "v2"
 
 
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60, derandomize=True)
 @given(datasets(), st.data())
 def test_any_change_changes_the_hash(data_and_schema: tuple[xr.Dataset, Schema], more: Any) -> None:
     data, schema = data_and_schema

@@ -12,9 +12,12 @@ from storage.home import Home
 from tests.notebooks.widgets.lab import CHROMIUM, Browser, Lab, jupyter_lab, new_browser
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """Playwright, where Chromium is."""
+    """Playwright, where Chromium is.
+
+    Not longer than its module: its event loop runs in this thread, where others then cannot.
+    """
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine (Debian: apt install chromium)")
     with sync_playwright() as playwright:

@@ -110,7 +110,7 @@ def test_bad_input_is_named(rows: Any, more: dict[str, Any], words: str) -> None
 
 
 @given(st.lists(st.floats(-1e5, 1e5).filter(lambda v: v == 0 or abs(v) > 1e-2), min_size=2))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_usual_formats_tell_values_apart_to_a_hundredth_of_their_spread(
     values: list[float],
 ) -> None:

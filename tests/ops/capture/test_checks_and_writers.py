@@ -139,7 +139,7 @@ def test_times_are_kept(tmp_path, named):
     assert tuple(f.time for f in read_dataset(tmp_path).frames) == moving.times
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.lists(st.floats(-1, 1), min_size=4, max_size=4).filter(lambda q: np.dot(q, q) > 0.01))
 def test_quaternions_of_all_rotations(numbers):
     w, x, y, z = np.array(numbers) / np.linalg.norm(numbers)

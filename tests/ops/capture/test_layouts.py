@@ -31,7 +31,7 @@ def _rotation(q: np.ndarray) -> np.ndarray:
     return np.eye(3) + 2 * w * cross + 2 * cross @ cross
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     turns=st.lists(rotations(), min_size=3, max_size=3),
     centres=hnp.arrays(np.float64, (3, 3), elements=st.floats(-100, 100)),

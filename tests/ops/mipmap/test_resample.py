@@ -74,7 +74,7 @@ def covered(size: int, small: int) -> np.ndarray:
     return np.clip(overlap, 0, None) * small / size
 
 
-@settings(deadline=None, max_examples=60)
+@settings(max_examples=60)
 @given(st.data(), *[st.integers(1, 40)] * 2)
 def test_the_area_average_is_that_of_the_covered_pixels(
     data: st.DataObject, height: int, width: int

@@ -2,7 +2,7 @@ from fractions import Fraction
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from ops.errors import InputError
@@ -20,10 +20,7 @@ from ops.mipmap.settings import (
 
 from .conftest import MadeViews, cameras_around
 
-QUIETLY = settings(deadline=None)  # the first call loads what torch needs
 
-
-@QUIETLY
 @given(st.integers(1, 64), st.integers(1, 64))
 def test_a_scale_is_read_back_from_its_name(up: int, down: int) -> None:
     scale = Fraction(up, down)
@@ -42,14 +39,12 @@ def test_scales_are_sorted_and_must_differ() -> None:
         sorted_scales(["x1_2", "x2_4"])
 
 
-@QUIETLY
 @given(st.integers(1, 5000), st.integers(1, 5000), st.fractions(Fraction(1, 64), 64))
 def test_sizes_are_rounded_exactly(width: int, height: int, scale: Fraction) -> None:
     for size, old in zip(scaled_size(width, height, scale), (width, height), strict=True):
         assert size == 1 or abs(size - old * scale) <= Fraction(1, 2)
 
 
-@QUIETLY
 @given(st.integers(3, 900), st.integers(3, 900), st.sampled_from(["x1_8", "x1_3", "x2", "x7_5"]))
 def test_fields_of_view_stay(width: int, height: int, name: str) -> None:
     cameras = cameras_around(2, width, height).to(dtype=torch.float64)
@@ -156,7 +151,6 @@ def test_without_held_out_views_training_views_are_scored_and_said_to_be() -> No
         view_roles(("train",), ProtocolSettings(), above=False)
 
 
-@QUIETLY
 @given(
     st.integers(16, 1000),
     st.integers(16, 1000),

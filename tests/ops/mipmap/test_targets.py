@@ -25,7 +25,7 @@ from ops.splats.model import Splats
 
 from .conftest import MadeViews, cameras_around
 
-QUIETLY = settings(deadline=None, max_examples=60)
+SIXTY = settings(max_examples=60)
 
 
 def at_pixels(camera: Cameras, base: Cameras) -> tuple[Tensor, Tensor]:
@@ -46,7 +46,7 @@ def ramp_at(camera: Cameras) -> Tensor:
     return ramp(x.double(), y.double())
 
 
-@QUIETLY
+@SIXTY
 @given(st.sampled_from([2, 3, 4, 8]), st.data())
 def test_a_linear_picture_stays_what_its_camera_sees(s: int, data: st.DataObject) -> None:
     across, down = data.draw(st.integers(4, 9)), data.draw(st.integers(4, 9))
@@ -64,7 +64,7 @@ def test_a_linear_picture_stays_what_its_camera_sees(s: int, data: st.DataObject
     assert float(x[-1] - x[0]) == pytest.approx(step * (len(x) - 1), abs=1e-3)
 
 
-@QUIETLY
+@SIXTY
 @given(st.integers(17, 140), st.integers(17, 140), st.sampled_from(["1/8", "3/8", "2/5"]))
 def test_sizes_that_do_not_come_out_even_shift_nothing(width: int, height: int, scale: str) -> None:
     camera = cameras_around(1, width, height)

@@ -15,7 +15,6 @@ from ops.rendering.render import render
 
 @settings(
     max_examples=40,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],  # `make` has no state
 )
@@ -78,7 +77,6 @@ def test_any_scene(
 
 @settings(
     max_examples=60,
-    deadline=None,
     derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )

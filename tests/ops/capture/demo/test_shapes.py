@@ -114,7 +114,7 @@ def test_bounding_boxes_hold_their_shapes(kind: int) -> None:
 
 
 @given(st.floats(-1.2, 1.2), st.floats(-1.2, 1.2), st.floats(0.05, 0.9), st.floats(0.01, 0.45))
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_ring_seen_along_its_axis(x: float, y: float, major: float, share: float) -> None:
     minor = share * major
     row = np.zeros(26)

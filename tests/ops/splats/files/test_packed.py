@@ -86,7 +86,7 @@ def test_splat_of_a_wrong_size(tmp_path: Path) -> None:
 
 
 @given(seed=st.integers(0, 10**6), count=st.integers(1, 40), degree=st.integers(0, 3))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_spz_round_trip(make_splats: MakeSplats, seed: int, count: int, degree: int) -> None:
     splats = make_splats(count, degree, seed, extent=10.0)
     with tempfile.TemporaryDirectory() as folder:

@@ -92,7 +92,7 @@ def test_signs_and_order_of_3dgs() -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_rotated_harmonics_at_rotated_directions(seed: int) -> None:
     g = generator(seed)
     R = random_rotation(g)
@@ -110,7 +110,7 @@ def test_rotated_harmonics_at_rotated_directions(seed: int) -> None:
 
 
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_rotations_of_harmonics_compose_and_are_orthogonal(seed: int) -> None:
     g = generator(seed)
     A, B = random_rotation(g), random_rotation(g)
@@ -122,7 +122,7 @@ def test_rotations_of_harmonics_compose_and_are_orthogonal(seed: int) -> None:
 
 
 @given(seed=seeds, degree=st.integers(0, 3))
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 def test_a_moved_scene_looks_the_same_to_a_moved_camera(seed: int, degree: int) -> None:
     g = generator(seed)
     splats, M = random_splats(g, degree), random_similarity(g)
@@ -140,7 +140,7 @@ def test_a_moved_scene_looks_the_same_to_a_moved_camera(seed: int, degree: int) 
 
 
 @given(seed=seeds)
-@settings(max_examples=15, deadline=None)
+@settings(max_examples=15)
 def test_composition_and_inverse(seed: int) -> None:
     g = generator(seed)
     splats, A, B = random_splats(g, 3), random_similarity(g), random_similarity(g)
