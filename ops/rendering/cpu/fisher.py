@@ -13,10 +13,13 @@ from torch import Tensor
 
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.projection import BLUE, RED
+from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.team import run
 from ops.rendering.cpu.view import (
     FEW,
+    PROJECTOR,
     Floats,
+    Projector,
     View,
     guard_memory,
     padded_array,
@@ -77,7 +80,10 @@ def fisher_view(
     :func:`ops.rendering.fisher.fisher_information`; ``one_channel`` adds red, green and blue up to
     a grey image first, and goes without blocks.
     """
-    view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
+    n = len(splats)
+    projector, moves = (PROJECTOR, None) if blocks else _with_moves(n, one_channel)
+    given = (splats, viewmat, K, center, width, height, settings, degree)
+    view, _, _ = prepare_view(*given, projector)
     image, planes, _, _, _, ends = rasterise(view, background)
     # By NumPy, which asks for huge pages: large arrays are taken from the system at every call.
     found = {
@@ -86,14 +92,21 @@ def fisher_view(
     }
     drawn = Drawn(image.numpy(), planes.numpy(), ends)
     whole = None
-    if blocks:
+    if moves is None:
         whole = _blocks(view, drawn, found, features_reach_shapes)
     else:
-        _diagonal(view, drawn, found, features_reach_shapes, one_channel)
-    n = len(splats)
+        _diagonal(view, drawn, moves, found, features_reach_shapes, one_channel)
     shapes = {name: tensor.shape for name, tensor in splats.tensors().items()}
     diagonal = {name: found[name][:n].reshape(shape) for name, shape in shapes.items()}
     return diagonal, None if whole is None else whole[:n]
+
+
+def _with_moves(n: int, one_channel: bool) -> tuple[Projector, Floats]:
+    """The projection that also finds what moving a mean does, and where it writes that."""
+    raster, projection = _kernels()
+    moves = aligned(max(n, LANES), raster.MOVES)
+    more = (one_channel, moves)
+    return Projector(projection.project_with_moves, projection.WORKSPACE, more), moves
 
 
 def _grey(footprints: Floats, image: Floats) -> tuple[Floats, Floats]:
@@ -117,6 +130,7 @@ def _sums_table(view: View, columns: int) -> Floats:
 def _diagonal(
     view: View,
     drawn: Drawn,
+    moves: Floats,
     found: dict[str, Tensor],
     features_reach_shapes: bool,
     one_channel: bool,
@@ -126,12 +140,6 @@ def _diagonal(
     p, n = view.parameters, len(view.depths)
     few = threads() if n > FEW else 1
     table = _sums_table(view, raster.COLUMNS)
-    moves = aligned(n, raster.MOVES)
-    run(
-        *(few, projection.project_moves, workspace(few, projection.WORKSPACE), view.depths),
-        *(p.means, p.quats, p.log_scales, p.shN, view.footprints, view.degree, view.cam),
-        *(one_channel, moves),
-    )
     footprints, image = view.footprints, drawn.image
     if one_channel:
         footprints, image = _grey(footprints, image)

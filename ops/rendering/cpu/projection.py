@@ -106,6 +106,105 @@ def _tiles_across(middle: Any, half: Any, size: Any) -> Any:
     return vmax(last - first, _f(0))
 
 
+@scalar_helper
+def project_group(
+    i: int,
+    means: Any,
+    quats: Any,
+    log_scales: Any,
+    opacity_logits: Any,
+    sh0: Any,
+    shN: Any,
+    features: Any,
+    degree: int,
+    cam: Any,
+    footprints: Any,
+    depths: Any,
+    reach: Any,
+    means2d: Any,
+    radii: Any,
+    scratch: Any,
+) -> Any:
+    """Projects the Gaussians i to i + 15, as :func:`project` says.
+
+    Returns their :func:`geometry`; scratch holds what :func:`color` leaves there, and from SCRATCH
+    on their footprints in columns, unless none is seen.
+    """
+    columns = scratch[SCRATCH:]
+    zero = splat(_f(0))
+    for array in (shN, means, quats, log_scales, sh0):
+        prefetch_rows(array, i + LANES)
+    prefetch_rows_to_write(footprints, i)
+    geo = geometry(i, means, quats, log_scales, cam)
+    xyz, _, _, q, _, _, U = geo
+    x, y, z = xyz
+    logits = vload(opacity_logits, i)
+    opacity = sigmoid(logits)
+    seen = both(both(ge(z, cam[NEAR]), ge(cam[FAR], z)), gt(z, _f(0)))
+    seen = both(seen, ge(opacity, MIN_ALPHA))
+    a, b, c, det, sharp = covariance2d(U, cam[EPS2D])
+    seen = both(seen, both(gt(LARGEST, a), gt(LARGEST, c)))
+    seen = both(seen, both(gt(det, _f(0)), gt(LARGEST, det)))
+    # The quaternion is neither 0 nor infinite.
+    seen = both(seen, both(gt(q[0], _f(0)), gt(LARGEST, q[0])))
+    l0, l1, l2 = load3(log_scales, 3 * i)
+    seen = both(seen, finite(l0 + l1 + l2 + logits))
+    compensation = splat(_f(1))
+    if cam[ANTIALIASED] > _f(0):
+        compensation = vsqrt(sharp / det)
+    opacity = opacity * compensation
+    seen = both(seen, ge(opacity, MIN_ALPHA))
+    rz = _f(1) / z
+    mx = cam[FX] * x * rz + cam[CX]
+    my = cam[FY] * y * rz + cam[CY]
+    # Where alpha falls to 1/255; with opacity at most 1 this is at most 3.33 deviations.
+    log2_opacity = log2(opacity)
+    deviations = vsqrt(vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0)) * (_f(2) * LN2))
+    rx = vmin(vceil(deviations * vsqrt(a)), _LARGEST_RADIUS)
+    ry = vmin(vceil(deviations * vsqrt(c)), _LARGEST_RADIUS)
+    seen = both(seen, both(gt(mx + rx, _f(0)), gt(cam[WIDTH], mx - rx)))
+    seen = both(seen, both(gt(my + ry, _f(0)), gt(cam[HEIGHT], my - ry)))
+    seen = both(seen, both(gt(rx, _f(0)), gt(ry, _f(0))))
+    if any_lane(seen):
+        red, green, blue = color(i, degree, means, cam, sh0, shN, scratch)
+        seen = both(seen, finite(red + green + blue))
+        inverse_c = _f(1) / c
+        vstore(columns, MX * LANES, mx)
+        vstore(columns, MY * LANES, my)
+        vstore(columns, SLOPE * LANES, b * inverse_c)
+        vstore(columns, PER_U * LANES, per_half(c / det))
+        vstore(columns, PER_Y * LANES, per_half(inverse_c))
+        vstore(columns, LOG2_OPACITY * LANES, log2_opacity)
+        vstore(columns, DEPTH * LANES, z)
+        vstore(columns, RED * LANES, vmax(red, _f(0)))
+        vstore(columns, GREEN * LANES, vmax(green, _f(0)))
+        vstore(columns, BLUE * LANES, vmax(blue, _f(0)))
+        above = vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0))
+        bound = above * (_f(2) * LN2 * _f(1 + 1e-5)) + _f(1e-5)
+        wide, high = vsqrt(bound * a), vsqrt(bound * c)
+        vstore(columns, V * LANES, det * inverse_c)
+        vstore(columns, INVERSE_C * LANES, inverse_c)
+        vstore(columns, BOUND * LANES, bound)
+        vstore(columns, WIDE * LANES, wide)
+        vstore(columns, HIGH * LANES, high)
+        vstore(columns, WIDEST * LANES, b / a * wide)
+        tiles = _tiles_across(mx, wide, cam[WIDTH]) * _tiles_across(my, high, cam[HEIGHT])
+        vstore(reach, i, vmin(tiles, _MOST))
+        transpose(columns, 0, LANES, footprints, FOOTPRINT * i, FOOTPRINT)
+    vstore(depths, i, select(seen, z, zero))
+    store2_whole(radii, 2 * i, (select(seen, rx, zero), select(seen, ry, zero)))
+    store2(means2d, 2 * i, (select(seen, mx, zero), select(seen, my, zero)))
+    if features.shape[1] > 0:
+        for row in range(i, i + LANES):
+            if depths[row] > _f(0) and not _row_is_finite(features, row):
+                depths[row] = _f(0)  # nothing may turn pixels into NaN
+                radii[row, 0] = 0
+                radii[row, 1] = 0
+                means2d[row, 0] = _f(0)
+                means2d[row, 1] = _f(0)
+    return geo
+
+
 @kernel(
     "void(i8, i8, f4[:,::1],"
     " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
@@ -139,78 +238,24 @@ def project(
     """
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
-    scratch = space[part]
-    columns = scratch[SCRATCH:]
-    zero = splat(_f(0))
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
-        for array in (shN, means, quats, log_scales, sh0):
-            prefetch_rows(array, i + LANES)
-        prefetch_rows_to_write(footprints, i)
-        xyz, _, _, q, _, _, U = geometry(i, means, quats, log_scales, cam)
-        x, y, z = xyz
-        logits = vload(opacity_logits, i)
-        opacity = sigmoid(logits)
-        seen = both(both(ge(z, cam[NEAR]), ge(cam[FAR], z)), gt(z, _f(0)))
-        seen = both(seen, ge(opacity, MIN_ALPHA))
-        a, b, c, det, sharp = covariance2d(U, cam[EPS2D])
-        seen = both(seen, both(gt(LARGEST, a), gt(LARGEST, c)))
-        seen = both(seen, both(gt(det, _f(0)), gt(LARGEST, det)))
-        # The quaternion is neither 0 nor infinite.
-        seen = both(seen, both(gt(q[0], _f(0)), gt(LARGEST, q[0])))
-        l0, l1, l2 = load3(log_scales, 3 * i)
-        seen = both(seen, finite(l0 + l1 + l2 + logits))
-        compensation = splat(_f(1))
-        if cam[ANTIALIASED] > _f(0):
-            compensation = vsqrt(sharp / det)
-        opacity = opacity * compensation
-        seen = both(seen, ge(opacity, MIN_ALPHA))
-        rz = _f(1) / z
-        mx = cam[FX] * x * rz + cam[CX]
-        my = cam[FY] * y * rz + cam[CY]
-        # Where alpha falls to 1/255; with opacity at most 1 this is at most 3.33 deviations.
-        log2_opacity = log2(opacity)
-        deviations = vsqrt(vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0)) * (_f(2) * LN2))
-        rx = vmin(vceil(deviations * vsqrt(a)), _LARGEST_RADIUS)
-        ry = vmin(vceil(deviations * vsqrt(c)), _LARGEST_RADIUS)
-        seen = both(seen, both(gt(mx + rx, _f(0)), gt(cam[WIDTH], mx - rx)))
-        seen = both(seen, both(gt(my + ry, _f(0)), gt(cam[HEIGHT], my - ry)))
-        seen = both(seen, both(gt(rx, _f(0)), gt(ry, _f(0))))
-        if any_lane(seen):
-            red, green, blue = color(i, degree, means, cam, sh0, shN, scratch)
-            seen = both(seen, finite(red + green + blue))
-            inverse_c = _f(1) / c
-            vstore(columns, MX * LANES, mx)
-            vstore(columns, MY * LANES, my)
-            vstore(columns, SLOPE * LANES, b * inverse_c)
-            vstore(columns, PER_U * LANES, per_half(c / det))
-            vstore(columns, PER_Y * LANES, per_half(inverse_c))
-            vstore(columns, LOG2_OPACITY * LANES, log2_opacity)
-            vstore(columns, DEPTH * LANES, z)
-            vstore(columns, RED * LANES, vmax(red, _f(0)))
-            vstore(columns, GREEN * LANES, vmax(green, _f(0)))
-            vstore(columns, BLUE * LANES, vmax(blue, _f(0)))
-            above = vmax(log2_opacity - LOG2_MIN_ALPHA, _f(0))
-            bound = above * (_f(2) * LN2 * _f(1 + 1e-5)) + _f(1e-5)
-            wide, high = vsqrt(bound * a), vsqrt(bound * c)
-            vstore(columns, V * LANES, det * inverse_c)
-            vstore(columns, INVERSE_C * LANES, inverse_c)
-            vstore(columns, BOUND * LANES, bound)
-            vstore(columns, WIDE * LANES, wide)
-            vstore(columns, HIGH * LANES, high)
-            vstore(columns, WIDEST * LANES, b / a * wide)
-            tiles = _tiles_across(mx, wide, cam[WIDTH]) * _tiles_across(my, high, cam[HEIGHT])
-            vstore(reach, i, vmin(tiles, _MOST))
-            transpose(columns, 0, LANES, footprints, FOOTPRINT * i, FOOTPRINT)
-        vstore(depths, i, select(seen, z, zero))
-        store2_whole(radii, 2 * i, (select(seen, rx, zero), select(seen, ry, zero)))
-        store2(means2d, 2 * i, (select(seen, mx, zero), select(seen, my, zero)))
-        if features.shape[1] > 0:
-            for row in range(i, i + LANES):
-                if depths[row] > _f(0) and not _row_is_finite(features, row):
-                    depths[row] = _f(0)  # nothing may turn pixels into NaN
-                    radii[row, 0] = 0
-                    radii[row, 1] = 0
-                    means2d[row, 0] = _f(0)
-                    means2d[row, 1] = _f(0)
+        project_group(
+            i,
+            means,
+            quats,
+            log_scales,
+            opacity_logits,
+            sh0,
+            shN,
+            features,
+            degree,
+            cam,
+            footprints,
+            depths,
+            reach,
+            means2d,
+            radii,
+            space[part],
+        )
     finish(part, parts)

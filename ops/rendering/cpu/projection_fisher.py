@@ -1,7 +1,7 @@
 """The diagonal of J^T J by parameter, from sums over pixels.
 
-Before the pixels are walked, :func:`project_moves` finds what moving a mean does to alpha and to
-the colour; after it, :func:`project_fisher` weighs the sums by what the other parameters do. The
+Before the pixels are walked, :func:`project_with_moves` finds what moving a mean does to alpha and
+to the colour; after it, :func:`project_fisher` weighs the sums by what the other parameters do. The
 terms are those of :mod:`raster_fisher`.
 """
 
@@ -14,7 +14,7 @@ import numpy as np
 from ops.rendering.cpu.camera import ANTIALIASED, FX, FY
 from ops.rendering.cpu.geometry import geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
-from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite
+from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite, project_group
 from ops.rendering.cpu.projection_backward import (
     covariance_gradient,
     from_image,
@@ -54,13 +54,13 @@ from ops.rendering.cpu.spherical_harmonics import (
     COLUMNS,
     SCRATCH,
     basis,
-    coefficients,
     direction,
     direction_gradient,
 )
+from ops.rendering.cpu.team import finish
 
 _f = np.float32
-TOTALS = SCRATCH
+TOTALS = SCRATCH  # where project_group keeps footprints
 SHADES = TOTALS + LANES * LANES
 AT_MOVES = SHADES + FOOTPRINT * LANES
 WORKSPACE = AT_MOVES + MOVES * LANES
@@ -143,68 +143,94 @@ def _add_up(space: Any, k: int) -> None:
     _keep3(space, at, 1, (total, zero, zero))
 
 
+@scalar_helper
+def _write_moves(
+    i: int, degree: int, geo: Any, means: Any, cam: Any, one_channel: bool, moves: Any, space: Any
+) -> None:
+    """The rows of ``moves`` of sixteen Gaussians; ``space`` as :func:`project_group` leaves it."""
+    zero = splat(_f(0))
+    two = _f(2)
+    by_u, by_y, _ = log_alpha_changes(geo[6], cam)
+    at, step = AT_MOVES, POLYNOMIAL
+    by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
+    if cam[ANTIALIASED] > _f(0):
+        _keep3(space, at, step, _mean_by_shape(by_one, geo, cam))
+    _keep3(space, at + LANES, step, _mean_by_place(by_u[0], by_u[1], geo, cam))
+    _keep3(space, at + 2 * LANES, step, _mean_by_place(zero, by_y, geo, cam))
+    _keep3(space, at + 3 * LANES, step, _mean_by_shape(by_uu, geo, cam))
+    _keep3(space, at + 4 * LANES, step, _mean_by_shape(by_uy, geo, cam))
+    _keep3(space, at + 5 * LANES, step, _mean_by_shape(by_yy, geo, cam))
+    if degree > 0:
+        at = AT_MOVES + COLORS * LANES
+        for channel in range(3):
+            lit = gt(vload(space, SCRATCH + (RED + channel) * LANES), _f(0))
+            x, y, z = color_change(i, degree, channel, lit, means, cam, space)
+            _keep3(space, at + channel * LANES, 3, (x * two, y * two, z * two))
+        if one_channel:
+            for k in range(3):
+                _add_up(space, k)
+    for k in range(0, MOVES, LANES):
+        transpose(space, AT_MOVES + k * LANES, LANES, moves, i * MOVES + k, MOVES)
+
+
 @kernel(
-    "void(i8, i8, f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], f4[:,::1], i8,"
-    " f4[::1], b1, f4[:,::1])",
+    "void(i8, i8, f4[:,::1],"
+    " f4[:,::1], f4[:,::1], f4[:,::1], f4[::1], f4[:,::1], f4[:,::1], f4[:,::1],"
+    " i8, f4[::1], f4[:,::1], f4[::1], f4[::1], f4[:,::1], i4[:,::1], b1, f4[:,::1])",
     scalar_maths=True,
 )
-def project_moves(
+def project_with_moves(
     part: int,
     parts: int,
     work: Any,
-    depths: Any,
     means: Any,
     quats: Any,
     log_scales: Any,
+    opacity_logits: Any,
+    sh0: Any,
     shN: Any,
-    footprints: Any,
+    features: Any,
     degree: int,
     cam: Any,
+    footprints: Any,
+    depths: Any,
+    reach: Any,
+    means2d: Any,
+    radii: Any,
     one_channel: bool,
     moves: Any,
 ) -> None:
-    """What moving the mean of every Gaussian that is seen does in the image: ``moves`` [N, 32]."""
+    """:func:`project`, and what moving the mean of every Gaussian that is seen does in the image:
+    ``moves`` [N, 32], of red, green and blue added up if there is ``one_channel``."""
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
     space = work[part]
-    shades = space[SHADES:]
-    zero = splat(_f(0))
-    two = _f(2)
     for k in range(MOVES):
-        vstore(space, AT_MOVES + k * LANES, zero)
+        vstore(space, AT_MOVES + k * LANES, splat(_f(0)))
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
-        if not any_lane(gt(vload(depths, i), _f(0))):
-            continue
-        for array in (shN, footprints, means, quats, log_scales):
-            prefetch_rows(array, i + LANES)
         prefetch_rows_to_write(moves, i)
-        geo = geometry(i, means, quats, log_scales, cam)
-        by_u, by_y, _ = log_alpha_changes(geo[6], cam)
-        at, step = AT_MOVES, POLYNOMIAL
-        by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)
-        if cam[ANTIALIASED] > _f(0):
-            _keep3(space, at, step, _mean_by_shape(by_one, geo, cam))
-        _keep3(space, at + LANES, step, _mean_by_place(by_u[0], by_u[1], geo, cam))
-        _keep3(space, at + 2 * LANES, step, _mean_by_place(zero, by_y, geo, cam))
-        _keep3(space, at + 3 * LANES, step, _mean_by_shape(by_uu, geo, cam))
-        _keep3(space, at + 4 * LANES, step, _mean_by_shape(by_uy, geo, cam))
-        _keep3(space, at + 5 * LANES, step, _mean_by_shape(by_yy, geo, cam))
-        if degree > 0:
-            red, green, blue = lit_channels(i, footprints, shades)
-            coefficients(i, degree, shN, space)
-            at = AT_MOVES + COLORS * LANES
-            x, y, z = color_change(i, degree, 0, red, means, cam, space)
-            _keep3(space, at, 3, (x * two, y * two, z * two))
-            x, y, z = color_change(i, degree, 1, green, means, cam, space)
-            _keep3(space, at + LANES, 3, (x * two, y * two, z * two))
-            x, y, z = color_change(i, degree, 2, blue, means, cam, space)
-            _keep3(space, at + 2 * LANES, 3, (x * two, y * two, z * two))
-            if one_channel:
-                for k in range(3):
-                    _add_up(space, k)
-        for k in range(0, MOVES, LANES):
-            transpose(space, AT_MOVES + k * LANES, LANES, moves, i * MOVES + k, MOVES)
+        geo = project_group(
+            i,
+            means,
+            quats,
+            log_scales,
+            opacity_logits,
+            sh0,
+            shN,
+            features,
+            degree,
+            cam,
+            footprints,
+            depths,
+            reach,
+            means2d,
+            radii,
+            space,
+        )
+        if any_lane(gt(vload(depths, i), _f(0))):
+            _write_moves(i, degree, geo, means, cam, one_channel, moves, space)
+    finish(part, parts)
 
 
 @scalar_helper

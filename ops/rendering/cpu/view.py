@@ -48,6 +48,17 @@ class Parameters:
     features: Floats  # [N, F]
 
 
+class Projector(NamedTuple):
+    """A kernel that does what :func:`projection.project` does, and more."""
+
+    kernel: Any
+    workspace: int  # floats per thread
+    more: tuple[Any, ...] = ()  # arguments behind those of ``project``
+
+
+PROJECTOR = Projector(project, WORKSPACE)
+
+
 @dataclass(frozen=True)
 class View:
     """What the forward pass leaves for the backward pass."""
@@ -112,6 +123,7 @@ def prepare_view(
     height: int,
     settings: RenderSettings,
     degree: int,
+    projector: Projector = PROJECTOR,
 ) -> tuple[View, Floats, NDArray[np.int32]]:
     """Everything about a view but its pixels; arguments as for :func:`render_view`.
 
@@ -138,7 +150,8 @@ def prepare_view(
         height,
         settings,
     )
-    return _prepare(parameters, n, cam, width, height, degree, settings.expected_depth)
+    depth = settings.expected_depth
+    return _prepare(parameters, n, cam, width, height, degree, depth, projector)
 
 
 def _prepare(
@@ -149,6 +162,7 @@ def _prepare(
     height: int,
     degree: int,
     with_depth: bool,
+    projector: Projector,
 ) -> tuple[View, Floats, NDArray[np.int32]]:
     """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
     p, n = parameters, len(parameters.means)
@@ -158,9 +172,9 @@ def _prepare(
     radii = np.empty((n, 2), np.int32)
     parts = threads() if n > FEW else 1
     run(
-        *(parts, project, workspace(parts, WORKSPACE)),
+        *(parts, projector.kernel, workspace(parts, projector.workspace)),
         *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
-        *(degree, cam, footprints, depths, reach, means2d, radii),
+        *(degree, cam, footprints, depths, reach, means2d, radii, *projector.more),
     )
     order = np.empty(n, np.int32)
     seen, at_most = np.empty(1, np.int64), np.empty(parts, np.int64)
