@@ -33,18 +33,18 @@ from ops.rendering.cpu.simd import (
     highest,
     select,
     splat,
+    vabs,
     vfloor,
     vmax,
     vmin,
     vsqrt,
 )
-from ops.rendering.cpu.simd_memory import item, prefetch, put, vload
+from ops.rendering.cpu.simd_memory import item, prefetch, put, transpose, vload, vstore
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, mask_of_rows
 
 _f = np.float32
 _SLACK = _f(0.002)  # pixels by which an ellipse is taken larger, against rounding
-_AHEAD = 8  # Gaussians; neighbours in depth lie far apart in memory
 _LARGEST_DIGIT = 13  # bits
 
 # Of the right (eight lanes) and the left end of an interval of block columns: to which side it is;
@@ -55,6 +55,15 @@ _ROW = np.tile(np.arange(ACROSS, dtype=np.float32) * BLOCK, 2)
 _CENTRE = np.repeat(np.array([-0.5, BLOCK - 0.5], np.float32), ACROSS)
 _BEHIND = np.repeat(np.array([1, 0], np.float32), ACROSS)
 _NEVER = _f(-1e6)
+
+# What :func:`bin_gaussians` works in: sixteen footprints, and the same in columns; then of each the
+# first and last tile of its bounding box across and down, half of the ellipse's height, and by how
+# many pixels ellipses are taken larger, against rounding.
+_COLUMNS = LANES * FOOTPRINT
+_LEFT, _RIGHT, _TOP, _BOTTOM, _HALF_HEIGHT, _LARGER = (
+    _COLUMNS + (FOOTPRINT + k) * LANES for k in range(6)
+)
+WORKSPACE = _LARGER + LANES
 
 
 @kernel("void(i8, i8, f4[::1], f4[::1], i4[::1], i8[::1], i8[::1])", allocates=True)
@@ -116,46 +125,62 @@ def sort_by_depth(
 
 
 @helper
-def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[int, int]:
-    """The first and the last tile along an axis whose pixel centres an interval may reach."""
-    low = max((middle - reach - _f(0.5)) * _f(1 / TILE), _f(0))
-    high = min((middle + reach - _f(0.5)) * _f(1 / TILE), _f(tiles - 1))
-    if not (high >= _f(0) and low <= _f(tiles)):
-        return 0, -1
-    return int(low), int(high)  # neither is negative: cut off is rounded down
+def _tile_range(middle: Any, reach: Any, tiles: int) -> tuple[Any, Any]:
+    """The first and the last tile along an axis whose pixel centres intervals may reach."""
+    low = vmax((middle - reach - _f(0.5)) * _f(1 / TILE), _f(0))
+    high = vmin((middle + reach - _f(0.5)) * _f(1 / TILE), _f(tiles - 1))
+    any_tile = both(ge(high, _f(0)), ge(_f(tiles), low))
+    return select(any_tile, vfloor(low), _f(0)), select(any_tile, vfloor(high), _f(-1))
 
 
 @helper
-def _box(i: int, footprints: Any) -> Any:
-    """Of the ellipse of Gaussian i: middle, half width and height, and by how many pixels they
-    are taken larger, against rounding."""
-    at = i * FOOTPRINT
-    mx, my = item(footprints, at + MX), item(footprints, at + MY)
-    wide, high = item(footprints, at + WIDE), item(footprints, at + HIGH)
-    slack = _SLACK + _f(1e-6) * (abs(mx) + abs(my) + wide + high)
-    return mx, my, wide + slack, high + slack, slack
+def _boxes(
+    first: int, last: int, order: Any, footprints: Any, across: int, down: int, space: Any
+) -> None:
+    """Into ``space`` the footprints of sixteen Gaussians, those at places ``first`` and behind it
+    in the order, and which tiles their bounding boxes touch.
+
+    Together, since how often the loops over tiles go round is then known long before: what a
+    processor guesses wrong costs it little.
+    """
+    for lane in range(LANES):
+        i = item(order, min(first + lane, last))
+        prefetch(footprints, item(order, min(first + lane + LANES, last)) * FOOTPRINT)
+        vstore(space, lane * FOOTPRINT, vload(footprints, i * FOOTPRINT))
+    transpose(space, 0, FOOTPRINT, space, _COLUMNS, LANES)
+    mx, my = vload(space, _COLUMNS + MX * LANES), vload(space, _COLUMNS + MY * LANES)
+    wide, high = vload(space, _COLUMNS + WIDE * LANES), vload(space, _COLUMNS + HIGH * LANES)
+    slack = (vabs(mx) + vabs(my) + wide + high) * _f(1e-6) + _SLACK
+    high = high + slack
+    left, right = _tile_range(mx, wide + slack, across)
+    top, bottom = _tile_range(my, high, down)
+    vstore(space, _LEFT, left)
+    vstore(space, _RIGHT, right)
+    vstore(space, _TOP, top)
+    vstore(space, _BOTTOM, bottom)
+    vstore(space, _HALF_HEIGHT, high)
+    vstore(space, _LARGER, slack)
 
 
 @helper
-def _columns_of_rows(
-    i: int, footprints: Any, tile_row: int, high: Any, slack: Any, width: int, height: int
-) -> Any:
-    """Which block columns of the image the ellipse of Gaussian i reaches in the eight block rows
+def _columns_of_rows(lane: int, space: Any, tile_row: int, width: int, height: int) -> Any:
+    """Which block columns of the image the ellipse of a Gaussian reaches in the eight block rows
     of a tile row: the end of the interval in lanes 0 to 7, and minus its begin in lanes 8 to 15;
     where there is none it ends before it begins.
 
     In a strip of pixel rows the ellipse reaches farthest right at the y nearest to where it is
     widest, and farthest left nearest to the opposite of it.
     """
-    at = i * FOOTPRINT
-    mx, my = item(footprints, at + MX), item(footprints, at + MY)
-    slope, v = item(footprints, at + SLOPE), item(footprints, at + V)
-    inverse_c, bound = item(footprints, at + INVERSE_C), item(footprints, at + BOUND)
+    at = lane * FOOTPRINT
+    mx, my = item(space, at + MX), item(space, at + MY)
+    slope, v = item(space, at + SLOPE), item(space, at + V)
+    inverse_c, bound = item(space, at + INVERSE_C), item(space, at + BOUND)
+    high, slack = item(space, _HALF_HEIGHT + lane), item(space, _LARGER + lane)
     side = vload(_SIDE, 0)
     row = vload(_ROW, 0) + _f(tile_row * TILE)
     top = vmax(row + (_f(0.5) - my), -high)
     bottom = vmin(row + (_f(BLOCK - 0.5) - my), high)
-    y = vmin(vmax(top, side * item(footprints, at + WIDEST)), bottom)
+    y = vmin(vmax(top, side * item(space, at + WIDEST)), bottom)
     half = vsqrt(vmax(bound - y * y * inverse_c, _f(0)) * v)
     reached = fma(side, y * slope + mx, half) + slack  # to the right, or minus that to the left
     last = vfloor((reached + vload(_CENTRE, 0)) * _f(1 / BLOCK))
@@ -165,12 +190,13 @@ def _columns_of_rows(
 
 
 @kernel(
-    "void(i8, i8, i4[::1], f4[:,::1], i8, i8, i8[::1], b1, i4[:,::1], i8[::1], i4[:,::1],"
-    " i4[:,::1], i8[::1])"
+    "void(i8, i8, f4[:,::1], i4[::1], f4[:,::1], i8, i8, i8[::1], b1, i4[:,::1], i8[::1],"
+    " i4[:,::1], i4[:,::1], i8[::1])"
 )
 def bin_gaussians(
     part: int,
     parts: int,
+    work: Any,
     order: Any,
     footprints: Any,
     width: int,
@@ -188,6 +214,7 @@ def bin_gaussians(
     Args:
         part: Which share of the Gaussians.
         parts: Number of shares.
+        work: [parts, WORKSPACE].
         order: [M] from :func:`sort_by_depth`.
         footprints: [N, 16].
         width: Of the image.
@@ -207,15 +234,18 @@ def bin_gaussians(
         counts[part, tile] = 0
     at = starts[part]
     tally = part * counts.shape[1]
-    for m in range(seen * part // parts, seen * (part + 1) // parts):
+    space = work[part]
+    start, stop = seen * part // parts, seen * (part + 1) // parts
+    for m in range(start, stop):
+        lane = (m - start) & (LANES - 1)
+        if lane == 0:
+            _boxes(m, seen - 1, order, footprints, across, down, space)
         i = item(order, m)
-        prefetch(footprints, item(order, min(m + _AHEAD, seen - 1)) * FOOTPRINT)
         before = at
-        mx, my, wide, high, slack = _box(i, footprints)
-        left, right = _tile_range(mx, wide, across)
-        top, bottom = _tile_range(my, high, down)
+        left, right = int(item(space, _LEFT + lane)), int(item(space, _RIGHT + lane))
+        top, bottom = int(item(space, _TOP + lane)), int(item(space, _BOTTOM + lane))
         for row in range(top, bottom + 1):
-            ends_of_rows = _columns_of_rows(i, footprints, row, high, slack, width, height)
+            ends_of_rows = _columns_of_rows(lane, space, row, width, height)
             c0, c1 = left, right
             if c1 - c0 > 3:  # long and slanted: most of its bounding box may be empty
                 rightwards = gt(vload(_SIDE, 0), _f(0))

@@ -23,6 +23,7 @@ from ops.splats.model import Splats
 from ops.threads import threads
 
 with announced("drawing"):
+    from ops.rendering.cpu import binning
     from ops.rendering.cpu.binning import bin_gaussians, place, scan, sort_by_depth
     from ops.rendering.cpu.projection import FOOTPRINT, WORKSPACE, project
     from ops.rendering.cpu.raster_forward import ROUND, raster_forward, workspace_size
@@ -93,7 +94,7 @@ class Drawn(NamedTuple):
 def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
     """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
     array = tensor.detach().to(torch.float32).contiguous().numpy()
-    if array.ndim > 1:
+    if array.ndim > 2:
         array = array.reshape(len(array), math.prod(array.shape[1:]))
     if len(array) < rows:
         padded = np.full((rows, *array.shape[1:]), fill, np.float32)
@@ -223,7 +224,7 @@ def _bin(
     spans = np.zeros((n, 2), np.int32)
     starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
-    where = (order, footprints, width, height)
+    where = (workspace(parts, binning.WORKSPACE), order, footprints, width, height)
     room = int(at_most.sum())
     if room > _MANY:
         run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
