@@ -74,11 +74,11 @@ class Cameras:
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Cameras:
         """The same cameras with tensors on ``device`` and of ``dtype``."""
-        return replace(
-            self,
-            viewmats=self.viewmats.to(device=device, dtype=dtype),
-            Ks=self.Ks.to(device=device, dtype=dtype),
-        )
+        viewmats = self.viewmats.to(device=device, dtype=dtype)
+        Ks = self.Ks.to(device=device, dtype=dtype)
+        if viewmats is self.viewmats and Ks is self.Ks:
+            return self
+        return replace(self, viewmats=viewmats, Ks=Ks)
 
     @property
     def camtoworlds(self) -> Tensor:
@@ -87,8 +87,8 @@ class Cameras:
 
     @property
     def centers(self) -> Tensor:
-        """[C, 3] camera centres in the world."""
-        return self.camtoworlds[:, :3, 3]
+        """[C, 3] camera centres in the world, -R^T t."""
+        return -(self.viewmats[:, :3, :3].transpose(-1, -2) @ self.viewmats[:, :3, 3:])[..., 0]
 
     def resized(self, widths: Sequence[int], heights: Sequence[int]) -> Cameras:
         """The same views at other image sizes; Ks scale with the true size ratio of each axis."""
