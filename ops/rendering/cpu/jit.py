@@ -129,7 +129,7 @@ def aligned(*shape: int) -> NDArray[np.float32]:
     """An array of uninitialised float32 that starts at a cache line."""
     size = math.prod(shape)
     raw = np.empty(size + 16, np.float32)
-    start = -(raw.ctypes.data // 4) % 16
+    start = -(raw.__array_interface__["data"][0] // 4) % 16
     return raw[start : start + size].reshape(shape)
 
 
