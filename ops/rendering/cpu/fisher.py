@@ -11,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ops.rendering.cpu.camera import ANTIALIASED
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.projection import BLUE, RED
 from ops.rendering.cpu.simd import LANES
@@ -148,7 +149,7 @@ def _diagonal(
         *(parts, raster.raster_fisher, workspace(parts, raster.workspace_size(len(drawn.planes)))),
         *(np.zeros(1, np.int64), view.width, view.height),
         *(view.offsets, drawn.ends, view.entries, view.masks, footprints, moves, view.extras),
-        *(image, drawn.planes, features_reach_shapes, table),
+        *(image, drawn.planes, features_reach_shapes, bool(view.cam[ANTIALIASED]), table),
     )
     run(
         *(few, projection.project_fisher, workspace(few, projection.WORKSPACE)),

@@ -10,7 +10,8 @@ only. A Gaussian enters a pixel once, so
 sums over pixels hold its whole diagonal. With s^2 = sum_c (alpha s_c)^2:
 
 - opacity, log-scales and quats have no part in u and y alone and none in the colour: sums of s^2
-  times 1, the three squares and the five monomials of degree 4 are enough;
+  times 1, the five monomials of degree 4 and, where antialiasing gives shapes an a_1, the three
+  of degree 2 are enough;
 - colours and features need the sum of w^2;
 - a coordinate of the mean has all parts. Its own polynomial P and what it does to the colour are
   evaluated at every pixel, and sum_c (alpha s_c P + w dcolor_c)^2 less w^2 sum_c dcolor_c^2 is
@@ -149,16 +150,19 @@ def look_through(
 
 
 @helper
-def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
-    """The nine sums that a row begins with, those of a block added."""
+def shape_sums(s: Any, u: Any, y: Any, antialiased: bool, sums: Any) -> Any:
+    """The nine sums that a row begins with, those of a block added; without antialiasing the
+    second to the fourth are not needed, and left."""
     m00, m20, m11, m02, m40, m31, m22, m13, m04 = sums
     uu, uy, yy = u * u, u * y, y * y
     suu, syy = s * uu, s * yy
+    if antialiased:
+        m20, m11, m02 = m20 + suu, fma(s, uy, m11), m02 + syy
     return (
         m00 + s,
-        m20 + suu,
-        fma(s, uy, m11),
-        m02 + syy,
+        m20,
+        m11,
+        m02,
         fma(suu, uu, m40),
         fma(suu, uy, m31),
         fma(suu, yy, m22),
@@ -168,7 +172,7 @@ def shape_sums(s: Any, u: Any, y: Any, sums: Any) -> Any:
 
 
 @helper
-def mean_sum(at: int, k: int, one: Any, two: Any, moves: Any, total: Any) -> Any:
+def mean_sum(at: int, k: int, one: Any, two: Any, antialiased: bool, moves: Any, total: Any) -> Any:
     """The sum of coordinate k of the mean, those of two blocks added.
 
     Its moves are at ``at``. A block is s^2; (1 - alpha) s_c of the three colours, and by what to
@@ -180,9 +184,12 @@ def mean_sum(at: int, k: int, one: Any, two: Any, moves: Any, total: Any) -> Any
     a_u, a_uu, a_uy = vfill(moves, a + 1), vfill(moves, a + 3), vfill(moves, a + 4)
     inner0 = fma(a_uy, y0, fma(a_uu, u0, a_u))
     inner1 = fma(a_uy, y1, fma(a_uu, u1, a_u))
-    a_1, a_y, a_yy = vfill(moves, a), vfill(moves, a + 2), vfill(moves, a + 5)
-    P0 = fma(inner0, u0, fma(fma(a_yy, y0, a_y), y0, a_1))
-    P1 = fma(inner1, u1, fma(fma(a_yy, y1, a_y), y1, a_1))
+    a_y, a_yy = vfill(moves, a + 2), vfill(moves, a + 5)
+    P0 = fma(inner0, u0, fma(a_yy, y0, a_y) * y0)
+    P1 = fma(inner1, u1, fma(a_yy, y1, a_y) * y1)
+    if antialiased:
+        a_1 = vfill(moves, a)
+        P0, P1 = P0 + a_1, P1 + a_1
     c = at + COLORS + 3 * k
     red, green, blue = vfill(moves, c), vfill(moves, c + 1), vfill(moves, c + 2)
     color0 = fma(red, through0[0], fma(green, through0[1], blue * through0[2]))
@@ -204,6 +211,7 @@ def look_through_tile(
     moves: Any,
     extras: Any,
     n_extras: int,
+    antialiased: bool,
     scratch: Any,
     lanes: Any,
     table: Any,
@@ -248,17 +256,18 @@ def look_through_tile(
             ww = fma(weight1, weight1, fma(weight0, weight0, ww))
             seen0 = (s0, through0, weight0 * odds0, u0, y0)
             seen1 = (s1, through1, weight1 * odds1, u1, y1)
-            x = mean_sum(moves_at, 0, seen0, seen1, moves, x)
-            y = mean_sum(moves_at, 1, seen0, seen1, moves, y)
-            z = mean_sum(moves_at, 2, seen0, seen1, moves, z)
-            sums = shape_sums(s1, u1, y1, shape_sums(s0, u0, y0, sums))
+            x = mean_sum(moves_at, 0, seen0, seen1, antialiased, moves, x)
+            y = mean_sum(moves_at, 1, seen0, seen1, antialiased, moves, y)
+            z = mean_sum(moves_at, 2, seen0, seen1, antialiased, moves, z)
+            sums = shape_sums(s0, u0, y0, antialiased, sums)
+            sums = shape_sums(s1, u1, y1, antialiased, sums)
             one, two = next_one, next_two
         sum16(table, entries[at, 1] * COLUMNS, (*sums, ww, x, y, z, zero, zero, zero))
 
 
 @kernel(
     "void(i8, i8, f4[:,::1], i8[::1], i8, i8, i8[::1], i8[::1], i4[:,::1], i8[::1], f4[:,::1],"
-    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, f4[:,::1])"
+    " f4[:,::1], f4[:,::1], f4[:,:,::1], f4[:,:,::1], b1, b1, f4[:,::1])"
 )
 def raster_fisher(
     part: int,
@@ -277,13 +286,14 @@ def raster_fisher(
     image: Any,
     planes: Any,
     extras_count: bool,
+    antialiased: bool,
     table: Any,
 ) -> None:
     """Fills the table [records, 16] with a row per intersection.
 
     Takes what :func:`raster_forward` took and gave, and ``moves`` [N, 32] of the means.
     ``extras_count`` says whether the channels beside colour are among those that alpha is looked at
-    through.
+    through; ``antialiased`` whether opacities depend on shapes, without which some sums stay 0.
     """
     align_stack()
     across = (width + TILE - 1) // TILE
@@ -306,15 +316,15 @@ def raster_fisher(
         forget_lanes(lanes)
         live = blocks_in_image(tile_x, tile_y, width, height)
         start, end = offsets[tile], ends[tile]
-        if n_extras > 0:
+        if n_extras > 0 or antialiased:
             look_through_tile(
                 *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
-                *(extras, n_extras, scratch, lanes, table),
+                *(extras, n_extras, True, scratch, lanes, table),
             )
-        else:  # compiled apart: room for extras in the middle of the loop would slow it down
+        else:  # compiled apart: what is not needed would slow the loop down, or take registers
             look_through_tile(
                 *(start, end, live, tile_x, tile_y, entries, masks, footprints, moves),
-                *(extras, 0, scratch, lanes, table),
+                *(extras, 0, False, scratch, lanes, table),
             )
         for e in range(end, offsets[tile + 1]):  # behind what is seen
             vstore(table, entries[e, 1] * COLUMNS, zero)
