@@ -307,7 +307,7 @@ def bench(
     sizes: Annotated[
         str, typer.Option(help="Which scenes: 10k, 50k, 200k, 500k; several with commas.")
     ] = "",
-    repeats: Annotated[int, typer.Option(help="How often each stage is timed.")] = 7,
+    repeats: Annotated[int, typer.Option(help="How often each stage is timed, at least.")] = 7,
     threads: Annotated[
         str, typer.Option(help="Numbers of threads, with commas; default: 1 and all cores.")
     ] = "",

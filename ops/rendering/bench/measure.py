@@ -26,7 +26,7 @@ from ops.rendering.bench.results import (
     StageRow,
 )
 from ops.rendering.bench.scenes import EXTENT, BenchScene, Size, make_scene
-from ops.rendering.bench.timing import measure, summary, torch_threads
+from ops.rendering.bench.timing import Task, measure, summary, torch_threads
 from ops.rendering.bench.torch_tiles import render_torch_tiles
 from ops.rendering.fisher import fisher_information
 from ops.rendering.render import checked, render
@@ -40,6 +40,7 @@ from ops.splats.targets import Target
 from ops.splats.training import photo_step
 
 TORCH_REPEATS = 3  # at most; it is slow, and needs no precision
+AT_LEAST_S = 2.0  # for the stages of a size together, unless each is wanted once
 
 Draw = Callable[[Splats, Cameras], Tensor]  # to colours [H, W, 3]
 
@@ -57,7 +58,8 @@ def bench(
     Args:
         sizes: Scenes to measure with.
         threads: Numbers of threads for torch and the renderer; on a GPU only the first is used.
-        repeats: How often each stage is timed, after a first time that does not count.
+        repeats: How often each stage is timed at least, after a first time that does not count;
+            if it is not 1, the stages of a size take turns for two seconds.
         device: The CPU, or a GPU, on which gsplat renders.
         progress: Hears what is measured next.
 
@@ -103,29 +105,32 @@ def _measure_size(
         measured.append((TORCH_TILES, render_torch_tiles, min(repeats, TORCH_REPEATS)))
     for renderer, drawing, times in measured:
         work = _Work(scene, drawing)
-        stages = STAGES if renderer == OURS else STAGES[:-1]
-        for stage in stages[:1] if scene.size.forward_only else stages:
-            before = work.prepare_backward if stage == "backward" else None
-            watched = renderer == OURS and stage != "iteration"
-            timing, seen = measure(
+        stages: tuple[str, ...] = STAGES if renderer == OURS else STAGES[:-1]
+        if scene.size.forward_only:
+            stages = stages[:1]
+        watched = {stage for stage in stages if renderer == OURS and stage != "iteration"}
+        tasks = [
+            Task(
                 getattr(work, stage),
-                times,
-                device,
-                before,
-                kernels.recorded if watched else nullcontext,
+                work.prepare_backward if stage == "backward" else None,
+                kernels.recorded if stage in watched else nullcontext,
             )
+            for stage in stages
+        ]
+        seconds = 0.0 if renderer == TORCH_TILES or repeats == 1 else AT_LEAST_S
+        for stage, found_out in zip(stages, measure(tasks, times, device, seconds), strict=True):
             row = StageRow(
                 size=scene.size.name,
                 stage=stage,
                 renderer=renderer,
                 threads=threads,
-                repeats=times,
-                time=timing,
+                repeats=found_out.repeats,
+                time=found_out.timing,
             )
             found.stages.append(row)
-            if watched:
+            if stage in watched:
                 known = {k.kernel for k in found.kernels if (k.size, k.threads) == row.place}
-                new = _kernel_rows(row, seen, found.scenes[-1])
+                new = _kernel_rows(row, found_out.given, found.scenes[-1])
                 found.kernels.extend(k for k in new if k.kernel not in known)
 
 
@@ -141,7 +146,8 @@ class _Work:
         self._scene, self._draw = scene, drawing
         self._settings = TrainSettings()
         self._parameters = as_parameters(scene.splats)
-        self._optimisers = make_optimisers(self._parameters, self._settings, EXTENT)
+        self._trained = as_parameters(scene.splats)  # apart, since these move on
+        self._optimisers = make_optimisers(self._trained, self._settings, EXTENT)
         # Any gradient of the image will do; this one is none of the easy ones.
         self._gradient = scene.target - scene.target.mean()
         self._colors = scene.target
@@ -170,7 +176,7 @@ class _Work:
     def iteration(self) -> None:
         """One step of training, as ``ops.splats.training`` does it, without densification."""
         set_means_rate(self._optimisers, means_rate(self._settings, EXTENT, 0))
-        splats, scene, settings = as_splats(self._parameters), self._scene, self._settings
+        splats, scene, settings = as_splats(self._trained), self._scene, self._settings
         if self._draw is draw:
             loss, _ = photo_step(splats, self._view, RenderSettings(), self._target, settings)
         else:
@@ -197,13 +203,12 @@ def _scene_row(scene: BenchScene) -> SceneRow:
 
 
 def _kernel_rows(
-    stage: StageRow, seen: list[dict[str, kernels.KernelTime] | None], scene: SceneRow
+    stage: StageRow, seen: list[dict[str, kernels.KernelTime]], scene: SceneRow
 ) -> list[KernelRow]:
     """The kernels of a stage in the order they run, and the rest, from what each repeat took."""
-    repeats = [times for times in seen if times is not None]
     assert scene.facts is not None
     rows = []
-    for name in repeats[0]:
+    for name in seen[0]:
         counted = name in kernels.FLOPS
         rows.append(
             KernelRow(
@@ -211,7 +216,7 @@ def _kernel_rows(
                 stage=stage.stage,
                 kernel=name,
                 threads=stage.threads,
-                time=summary([(times[name].wall, times[name].cpu) for times in repeats]),
+                time=summary([(times[name].wall, times[name].cpu) for times in seen]),
                 flops=kernels.nominal_flops(name, scene.facts.lanes) if counted else None,
             )
         )

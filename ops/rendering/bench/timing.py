@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from statistics import median
-from typing import TypeVar
+from typing import Any
 
 import torch
 
 from ops.rendering.cpu.team import run
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -50,37 +48,56 @@ def summary(seconds: list[tuple[float, float]]) -> Timing:
     return Timing(min(wall), median(wall), min(cpu), median(cpu))
 
 
+@dataclass(frozen=True)
+class Task:
+    """What is timed."""
+
+    work: Callable[[], object]
+    before: Callable[[], object] | None = None  # called before each ``work``, not timed
+    around: Callable[[], AbstractContextManager[object]] = nullcontext
+    """Gives a context to do each ``work`` in; entering it is not timed."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What came of timing a task."""
+
+    timing: Timing
+    repeats: int
+    given: list[Any]  # by the contexts
+
+
 def measure(
-    work: Callable[[], object],
-    repeats: int,
-    device: torch.device,
-    before: Callable[[], object] | None = None,
-    around: Callable[[], AbstractContextManager[T | None]] = nullcontext,
-) -> tuple[Timing, list[T | None]]:
-    """Times ``work``, once more than ``repeats``: the first time is not counted.
+    tasks: Sequence[Task], repeats: int, device: torch.device, seconds: float = 0.0
+) -> list[Measured]:
+    """Times tasks in turns, so that a neighbour who slows the machine down slows no task alone.
+
+    The first time is not counted.
 
     Args:
-        work: What is timed.
-        repeats: At least 1.
-        device: Where it works; what is queued on a GPU is waited for.
-        before: Called before each ``work``, not timed.
-        around: Gives a context to do each ``work`` in; entering it is not timed.
-
-    Returns:
-        The timing, and what the contexts gave.
+        tasks: What is timed.
+        repeats: How often each is, at least; at least 1.
+        device: Where they work; what is queued on a GPU is waited for.
+        seconds: How long to go on, at least; what is short is then timed more often.
     """
-    seconds, given = [], []
-    for _ in range(1 + repeats):
-        if before is not None:
-            before()
-        with around() as context:
-            _wait(device)
-            wall, cpu = time.perf_counter(), time.process_time()
-            work()
-            _wait(device)
-            seconds.append((time.perf_counter() - wall, time.process_time() - cpu))
-        given.append(context)
-    return summary(seconds[1:]), given[1:]
+    times: list[list[tuple[float, float]]] = [[] for _ in tasks]
+    given: list[list[Any]] = [[] for _ in tasks]
+    done, end = -1, time.perf_counter() + seconds
+    while done < repeats or time.perf_counter() < end:
+        for k, task in enumerate(tasks):
+            if task.before is not None:
+                task.before()
+            with task.around() as context:
+                _wait(device)
+                wall, cpu = time.perf_counter(), time.process_time()
+                task.work()
+                _wait(device)
+                used = (time.perf_counter() - wall, time.process_time() - cpu)
+            if done >= 0:
+                times[k].append(used)
+                given[k].append(context)
+        done += 1
+    return [Measured(summary(t), done, g) for t, g in zip(times, given, strict=True)]
 
 
 def _wait(device: torch.device) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import numpy as np
 import pytest
 import torch
@@ -9,7 +11,7 @@ import torch
 from ops.rendering.bench import kernels
 from ops.rendering.bench.peak import fma_peak
 from ops.rendering.bench.scenes import SIZES, make_scene
-from ops.rendering.bench.timing import measure
+from ops.rendering.bench.timing import Task, measure
 from ops.rendering.cpu import team
 from ops.rendering.cpu import view as viewing
 from ops.rendering.cpu.projection import LOG2_OPACITY, MX, MY, PER_U, PER_Y, SLOPE
@@ -112,8 +114,17 @@ def test_peaks_are_positive():
 
 def test_the_first_time_does_not_count():
     calls, prepared = [], []
-    timing, given = measure(
-        lambda: calls.append(1), 3, torch.device("cpu"), lambda: prepared.append(1)
-    )
-    assert (len(calls), len(prepared), len(given)) == (4, 4, 3)
-    assert timing.wall_ms <= timing.wall_ms_median
+    task = Task(lambda: calls.append(1), lambda: prepared.append(1))
+    [found] = measure([task], 3, torch.device("cpu"))
+    assert (len(calls), len(prepared), len(found.given), found.repeats) == (4, 4, 3, 3)
+    assert found.timing.wall_ms <= found.timing.wall_ms_median
+
+
+def test_tasks_take_turns_for_as_long_as_is_asked():
+    calls = []
+    tasks = [Task(lambda: calls.append("a")), Task(lambda: calls.append("b"))]
+    start = time.perf_counter()
+    one, two = measure(tasks, 2, torch.device("cpu"), seconds=0.05)
+    assert time.perf_counter() - start >= 0.05
+    assert calls == ["a", "b"] * (one.repeats + 1)
+    assert one.repeats == two.repeats >= 2
