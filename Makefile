@@ -44,7 +44,7 @@ pages: $(INSTALLED) ## Run the notebooks on your results; writes docs/notebooks 
 	@$(BIN)/python -m notebooks.publish notebooks/0*.ipynb docs/notebooks
 
 test: $(INSTALLED) check ## Run all checks and tests
-	@$(BIN)/python -m pytest -n 2 --dist loadfile
+	@$(BIN)/python -m pytest -n 2 --dist loadfile --no-loadscope-reorder
 
 check: $(INSTALLED) ## Lint, formatting and types
 	@$(BIN)/ruff check .
