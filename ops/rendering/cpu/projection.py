@@ -107,29 +107,15 @@ def _tiles_across(middle: Any, half: Any, size: Any) -> Any:
 
 
 @scalar_helper
-def project_group(
-    i: int,
-    means: Any,
-    quats: Any,
-    log_scales: Any,
-    opacity_logits: Any,
-    sh0: Any,
-    shN: Any,
-    features: Any,
-    degree: int,
-    cam: Any,
-    footprints: Any,
-    depths: Any,
-    reach: Any,
-    means2d: Any,
-    radii: Any,
-    scratch: Any,
-) -> Any:
-    """Projects the Gaussians i to i + 15, as :func:`project` says.
+def project_group(i: int, given: Any, degree: int, cam: Any, found: Any, scratch: Any) -> Any:
+    """Projects the Gaussians i to i + 15, as :func:`project` says, whose arguments ``given`` and
+    ``found`` are: from means to features, and from footprints to radii.
 
     Returns their :func:`geometry`; scratch holds what :func:`color` leaves there, and from SCRATCH
     on their footprints in columns, unless none is seen.
     """
+    means, quats, log_scales, opacity_logits, sh0, shN, features = given
+    footprints, depths, reach, means2d, radii = found
     columns = scratch[SCRATCH:]
     zero = splat(_f(0))
     for array in (shN, means, quats, log_scales, sh0):
@@ -238,24 +224,9 @@ def project(
     """
     n = means.shape[0]
     groups = (n + LANES - 1) // LANES
+    given = (means, quats, log_scales, opacity_logits, sh0, shN, features)
+    found = (footprints, depths, reach, means2d, radii)
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
-        project_group(
-            i,
-            means,
-            quats,
-            log_scales,
-            opacity_logits,
-            sh0,
-            shN,
-            features,
-            degree,
-            cam,
-            footprints,
-            depths,
-            reach,
-            means2d,
-            radii,
-            space[part],
-        )
+        project_group(i, given, degree, cam, found, space[part])
     finish(part, parts)

@@ -207,27 +207,12 @@ def project_with_moves(
     space = work[part]
     for k in range(MOVES):
         vstore(space, AT_MOVES + k * LANES, splat(_f(0)))
+    given = (means, quats, log_scales, opacity_logits, sh0, shN, features)
+    found = (footprints, depths, reach, means2d, radii)
     for group in range(groups * part // parts, groups * (part + 1) // parts):
         i = min(group * LANES, n - LANES)
         prefetch_rows_to_write(moves, i)
-        geo = project_group(
-            i,
-            means,
-            quats,
-            log_scales,
-            opacity_logits,
-            sh0,
-            shN,
-            features,
-            degree,
-            cam,
-            footprints,
-            depths,
-            reach,
-            means2d,
-            radii,
-            space,
-        )
+        geo = project_group(i, given, degree, cam, found, space)
         if any_lane(gt(vload(depths, i), _f(0))):
             _write_moves(i, degree, geo, means, cam, one_channel, moves, space)
     finish(part, parts)
