@@ -124,14 +124,7 @@ def fisher_information(
     for c in range(len(cameras)):
         diagonal, blocks = fisher_view(
             splats.detach(),
-            views.cameras.viewmats[c],
-            views.cameras.Ks[c],
-            views.centers[c],
-            cameras.widths[c],
-            cameras.heights[c],
-            settings,
-            views.degree,
-            views.backgrounds[c],
+            views.of(c, settings),
             features_reach_shapes=fisher.features_reach_shapes,
             one_channel=fisher.variant == "fisherrf",
             blocks=fisher.blocks,
@@ -234,14 +227,7 @@ def uncertainty_maps(
     return [
         uncertainty_view(
             splats.detach(),
-            views.cameras.viewmats[c],
-            views.cameras.Ks[c],
-            views.centers[c],
-            cameras.widths[c],
-            cameras.heights[c],
-            settings,
-            views.degree,
-            views.backgrounds[c],
+            views.of(c, settings),
             variances=variances,
             features_reach_shapes=features_reach_shapes,
         )

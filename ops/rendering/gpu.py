@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from ops.errors import UnavailableError
-from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
+from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 TILE = 16
@@ -41,39 +41,24 @@ def _how_to_get_it(why: str) -> str:
     )
 
 
-def render_view(
-    splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    background: Tensor | None,
-) -> Rendering:
+def render_view(splats: Splats, wanted: OneView) -> Rendering:
     """One view of splats on CUDA; see :func:`ops.rendering.render.render`.
 
     Args:
         splats: The Gaussians, on a CUDA device.
-        viewmat: [4, 4] world to camera.
-        K: [3, 3] intrinsics, pixels.
-        center: [3] the camera's centre in the world, a function of ``viewmat``.
-        width: Pixels.
-        height: Pixels.
-        settings: How to render.
-        degree: SH degree to use, at most what the splats hold.
-        background: [3] or [H, W, 3] or None for black.
+        wanted: What to draw of them.
 
     Raises:
         UnavailableError: When gsplat's CUDA code cannot be loaded.
     """
     gsplat = _gsplat()
+    viewmat, K, width, height, settings, degree, background = wanted
     n_features = 0 if splats.features is None else splats.features.shape[1]
     if len(splats) == 0:
         given = None if splats.features is None else n_features
         return _blank(splats.means, given, width, height, settings, background)
     splats = _drawable(splats.to(dtype=torch.float32), degree)
+    center = -viewmat[:3, :3].T @ viewmat[:3, 3]
     colors = gsplat.spherical_harmonics(degree, splats.means - center, splats.sh_coeffs)
     channels = [torch.clamp_min(colors + 0.5, 0.0)]
     if splats.features is not None:

@@ -3,12 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from torch import Tensor
 
 from ops.rendering.settings import RenderSettings
 
-__all__ = ["RenderSettings", "Rendering", "ScreenSpace"]
+__all__ = ["OneView", "RenderSettings", "Rendering", "ScreenSpace"]
+
+
+class OneView(NamedTuple):
+    """One camera, and how splats are drawn from it; checked, and on their device."""
+
+    viewmat: Tensor  # [4, 4] float32, world to camera
+    K: Tensor  # [3, 3] float32, intrinsics in pixels
+    width: int  # pixels
+    height: int  # pixels
+    settings: RenderSettings
+    degree: int  # of the spherical harmonics to use, at most what the splats hold
+    background: Tensor | None  # [3] or [H, W, 3]; None is black
 
 
 @dataclass(frozen=True, kw_only=True)

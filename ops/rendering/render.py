@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from ops.cameras import Cameras
 from ops.errors import InputError
-from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
+from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 
@@ -58,7 +58,7 @@ def render(
         from ops.rendering.cpu.autograd import render_view
     else:
         from ops.rendering.gpu import render_view
-    return [render_view(splats, *views.of(c, settings)) for c in range(len(cameras))]
+    return [render_view(splats, views.of(c, settings)) for c in range(len(cameras))]
 
 
 def differentiate(
@@ -84,10 +84,10 @@ def differentiate(
     if splats.means.device.type == "cpu":
         from ops.rendering.cpu.direct import differentiate_view
 
-        return differentiate_view(splats, *views.of(0, settings), by_colors=by_colors)
+        return differentiate_view(splats, views.of(0, settings), by_colors=by_colors)
     from ops.rendering.gpu import render_view
 
-    rendering = render_view(splats, *views.of(0, settings))
+    rendering = render_view(splats, views.of(0, settings))
     rendering.colors.backward(by_colors(rendering.colors.detach()))
     return rendering.screen
 
@@ -97,16 +97,15 @@ class CheckedViews:
     """What was asked for, as renderers take it."""
 
     cameras: Cameras  # float32, on the device of the splats
-    centers: Tensor  # [C, 3] in the world
     degree: int  # of the spherical harmonics to use
     backgrounds: list[Tensor | None]  # [3] or [H, W, 3] each
 
-    def of(self, c: int, settings: RenderSettings) -> tuple[Any, ...]:
-        """The arguments that a renderer takes for view c, behind the splats."""
+    def of(self, c: int, settings: RenderSettings) -> OneView:
+        """What a renderer draws for camera c."""
         cameras = self.cameras
-        return (
-            *(cameras.viewmats[c], cameras.Ks[c], self.centers[c]),
-            *(cameras.widths[c], cameras.heights[c], settings, self.degree, self.backgrounds[c]),
+        return OneView(
+            *(cameras.viewmats[c], cameras.Ks[c], cameras.widths[c], cameras.heights[c]),
+            *(settings, self.degree, self.backgrounds[c]),
         )
 
 
@@ -123,7 +122,7 @@ def checked(
         )
     cameras = cameras.to(device=device, dtype=torch.float32)
     _check_cameras(cameras)
-    return CheckedViews(cameras, cameras.centers, degree, _backgrounds(background, cameras, device))
+    return CheckedViews(cameras, degree, _backgrounds(background, cameras, device))
 
 
 def _checked_degree(splats: Splats, settings: RenderSettings) -> int:
@@ -143,24 +142,23 @@ def _checked_degree(splats: Splats, settings: RenderSettings) -> int:
 
 def _checked_device(splats: Splats) -> torch.device:
     devices = {name: tensor.device for name, tensor in splats.tensors().items()}
-    if len(set(devices.values())) > 1:
+    if any(device != devices["means"] for device in devices.values()):
         raise InputError(f"rendering: splats should be on one device, found {devices}")
-    return splats.means.device
+    return devices["means"]
 
 
 def _check_cameras(cameras: Cameras) -> None:
     # As lists: for the few numbers of a view a tensor operation costs more than all of them.
-    numbers = torch.cat([cameras.viewmats.flatten(1), cameras.Ks.flatten(1)], dim=1).tolist()
-    for name, width, height, row in zip(
-        cameras.names, cameras.widths, cameras.heights, numbers, strict=True
-    ):
+    viewmats, Ks = cameras.viewmats.tolist(), cameras.Ks.tolist()
+    sizes = zip(cameras.widths, cameras.heights, strict=True)
+    for name, (width, height), viewmat, K in zip(cameras.names, sizes, viewmats, Ks, strict=True):
         if width < 1 or height < 1:
             raise InputError(
                 f"rendering: camera {name!r} should have at least one pixel, "
                 f"found {width} x {height}"
             )
-        fx, fy = row[16], row[20]
-        if not (all(map(math.isfinite, row)) and fx > 0 and fy > 0):
+        numbers = itertools.chain(*viewmat, *K)
+        if not (all(map(math.isfinite, numbers)) and K[0][0] > 0 and K[1][1] > 0):
             raise InputError(
                 f"rendering: camera {name!r} should have a finite pose and intrinsics with "
                 "positive focal lengths; leave it out or correct it"

@@ -11,7 +11,7 @@ from torch.autograd.function import once_differentiable
 
 from ops.rendering.cpu.gradients import PixelGradients, differentiate
 from ops.rendering.cpu.view import Drawn, Floats, View, prepare_view, rasterise
-from ops.rendering.interface import Rendering, RenderSettings, ScreenSpace
+from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
 
@@ -40,7 +40,6 @@ class _Draw(torch.autograd.Function):
         settings: RenderSettings,
         background: Tensor | None,
         viewmat: Tensor,
-        center: Tensor,
         means: Tensor,
         quats: Tensor,
         log_scales: Tensor,
@@ -70,13 +69,12 @@ class _Draw(torch.autograd.Function):
         image, planes, transmittance, *_ = ctx.saved_tensors  # raises where one was changed
         drawn: Drawn = ctx.rest._replace(image=image, planes=planes, transmittance=transmittance)
         v_colors, v_features, v_depth, v_alphas, _ = gradients
-        camera_wanted = ctx.needs_input_grad[4] or ctx.needs_input_grad[5]
         found = differentiate(
             view,
             drawn,
             PixelGradients(v_colors, v_features, v_depth, v_alphas),
             absgrad=ctx.absgrad,
-            camera=camera_wanted,
+            camera=ctx.needs_input_grad[4],
         )
         if found.absolute is not None:
             before = getattr(ctx.screen, "absgrad", None)
@@ -88,9 +86,9 @@ class _Draw(torch.autograd.Function):
             )
         p = found.parameters
         return (
-            *(None, found.means2d, None, v_background, found.viewmat, found.center),
+            *(None, found.means2d, None, v_background, found.viewmat),
             *(p["means"], p["quats"], p["log_scales"], p["opacity_logits"], p["sh0"], p["shN"]),
-            p["features"] if ctx.needs_input_grad[12] else None,
+            p["features"] if ctx.needs_input_grad[11] else None,
         )
 
 
@@ -103,45 +101,29 @@ def _background_gradient(v_colors: Floats, transmittance: Floats, ndim: int) -> 
     return torch.from_numpy(total.astype(np.float32))
 
 
-def render_view(
-    splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    background: Tensor | None,
-) -> Rendering:
+def render_view(splats: Splats, wanted: OneView) -> Rendering:
     """One view of splats on the CPU; see :func:`ops.rendering.render.render`.
 
     Args:
         splats: The Gaussians, on the CPU.
-        viewmat: [4, 4] world to camera.
-        K: [3, 3] intrinsics, pixels.
-        center: [3] the camera's centre in the world, a function of ``viewmat``.
-        width: Pixels.
-        height: Pixels.
-        settings: How to render.
-        degree: SH degree to use, at most what the splats hold.
-        background: [3] or [H, W, 3] or None for black.
+        wanted: What to draw of them.
 
     Raises:
         InputError: When the view would take more memory than is free.
     """
-    n, features = len(splats), splats.features
-    view, means2d, radii = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
+    n, features = splats.means.shape[0], splats.features
+    viewmat, settings, background = wanted.viewmat, wanted.settings, wanted.background
+    view, means2d, radii = prepare_view(splats, wanted)
     tensors = [splats.means, splats.quats, splats.log_scales, splats.opacity_logits]
     tensors += [splats.sh0, splats.shN]
-    wanted = [*tensors, viewmat] + [t for t in (features, background) if t is not None]
-    differentiable = torch.is_grad_enabled() and any(t.requires_grad for t in wanted)
+    given = (*tensors, viewmat, features, background)
+    differentiable = torch.is_grad_enabled() and any(
+        t is not None and t.requires_grad for t in given
+    )
     # A leaf of its own, so that its gradient is there after backward, as densification expects.
     screen = torch.from_numpy(means2d[:n]).requires_grad_(differentiable)
     if differentiable:
-        outputs = _Draw.apply(
-            view, screen, settings, background, viewmat, center, *tensors, features
-        )
+        outputs = _Draw.apply(view, screen, settings, background, viewmat, *tensors, features)
     else:
         drawn = rasterise(view, background, median_depth=settings.median_depth)
         outputs = _shown(drawn, view, settings, features)

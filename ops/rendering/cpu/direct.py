@@ -9,29 +9,18 @@ from torch import Tensor
 
 from ops.rendering.cpu.gradients import PixelGradients, differentiate
 from ops.rendering.cpu.view import prepare_view, rasterise
-from ops.rendering.interface import RenderSettings, ScreenSpace
+from ops.rendering.interface import OneView, ScreenSpace
 from ops.splats.model import Splats
 
 
 def differentiate_view(
-    splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    background: Tensor | None,
-    *,
-    by_colors: Callable[[Tensor], Tensor],
+    splats: Splats, wanted: OneView, *, by_colors: Callable[[Tensor], Tensor]
 ) -> ScreenSpace:
-    """As :func:`ops.rendering.render.differentiate` for one view; the other arguments as for
-    :func:`ops.rendering.cpu.autograd.render_view`."""
-    view, means2d, radii = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
-    drawn = rasterise(view, background)
+    """As :func:`ops.rendering.render.differentiate` for one view."""
+    view, means2d, radii = prepare_view(splats, wanted)
+    drawn = rasterise(view, wanted.background)
     pixels = PixelGradients(colors=by_colors(drawn.image))
-    found = differentiate(view, drawn, pixels, absgrad=settings.absgrad, camera=False)
+    found = differentiate(view, drawn, pixels, absgrad=wanted.settings.absgrad, camera=False)
     for name, tensor in splats.tensors().items():
         if tensor.requires_grad:
             gradient = found.parameters[name].to(tensor.dtype)

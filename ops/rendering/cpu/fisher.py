@@ -27,7 +27,7 @@ from ops.rendering.cpu.view import (
     prepare_view,
     rasterise,
 )
-from ops.rendering.interface import RenderSettings
+from ops.rendering.interface import OneView
 from ops.splats.model import Splats
 from ops.threads import threads
 
@@ -62,14 +62,7 @@ def _gram_kernels() -> tuple[Any, Any]:
 
 def fisher_view(
     splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    background: Tensor | None,
+    wanted: OneView,
     *,
     features_reach_shapes: bool,
     one_channel: bool,
@@ -77,15 +70,13 @@ def fisher_view(
 ) -> tuple[dict[str, Tensor], Tensor | None]:
     """diag(J^T J) of one view by parameter, each of the parameter's shape, and blocks.
 
-    Arguments as for :func:`ops.rendering.cpu.autograd.render_view` and
-    :func:`ops.rendering.fisher.fisher_information`; ``one_channel`` adds red, green and blue up to
-    a grey image first, and goes without blocks.
+    Other arguments as for :func:`ops.rendering.fisher.fisher_information`; ``one_channel`` adds
+    red, green and blue up to a grey image first, and goes without blocks.
     """
     n = len(splats)
     projector, moves = (PROJECTOR, None) if blocks else _with_moves(n, one_channel)
-    given = (splats, viewmat, K, center, width, height, settings, degree)
-    view, _, _ = prepare_view(*given, projector)
-    image, planes, _, _, _, ends = rasterise(view, background)
+    view, _, _ = prepare_view(splats, wanted, projector)
+    image, planes, _, _, _, ends = rasterise(view, wanted.background)
     # By NumPy, which asks for huge pages: large arrays are taken from the system at every call.
     found = {
         name: torch.from_numpy(np.empty(array.shape, np.float32))
@@ -193,14 +184,7 @@ def _blocks(
 
 def uncertainty_view(
     splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    background: Tensor | None,
+    wanted: OneView,
     *,
     variances: dict[str, Tensor],
     features_reach_shapes: bool,
@@ -209,8 +193,8 @@ def uncertainty_view(
     with announced("uncertainty"):
         from ops.rendering.cpu import raster_gram, uncertainty
 
-    view, _, _ = prepare_view(splats, viewmat, K, center, width, height, settings, degree)
-    image, planes, _, _, _, ends = rasterise(view, background)
+    view, _, _ = prepare_view(splats, wanted)
+    image, planes, _, _, _, ends = rasterise(view, wanted.background)
     p, padded = view.parameters, len(view.depths)
     given = {name: padded_array(variances[name], padded) for name in variances}
     given.setdefault("features", np.empty((padded, 0), np.float32))
@@ -219,16 +203,17 @@ def uncertainty_view(
     run(
         *(parts, uncertainty.project_uncertainty, workspace(parts, uncertainty.WORKSPACE)),
         *(view.depths, p.means, p.quats, p.log_scales, p.opacity_logits, p.shN),
-        *(view.footprints, degree, view.cam),
+        *(view.footprints, view.degree, view.cam),
         *(given[name] for name in vars(p)),
         coefs,
     )
-    found = torch.empty(height, width)
+    found = torch.empty(view.height, view.width)
     parts = threads()
     run(
         *(parts, uncertainty.raster_uncertainty),
         workspace(parts, uncertainty.workspace_size(len(planes))),
-        *(np.zeros(1, np.int64), width, height, view.offsets, ends, view.entries, view.masks),
+        *(np.zeros(1, np.int64), view.width, view.height),
+        *(view.offsets, ends, view.entries, view.masks),
         *(view.footprints, coefs, view.extras, image.numpy(), planes.numpy()),
         *(features_reach_shapes, found.numpy()),
     )

@@ -10,6 +10,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ops.rendering.cpu.camera import with_center
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.team import run
@@ -35,7 +36,6 @@ class ViewGradients:
     means2d: Tensor  # [N, 2] pixels
     absolute: Tensor | None  # [N, 2] sums over pixels of absolute gradients
     viewmat: Tensor  # [4, 4]; 0 where not asked for
-    center: Tensor  # [3]
 
 
 @functools.cache
@@ -103,16 +103,15 @@ def differentiate(
     )
     arrays["sh0"] = arrays["sh0"].reshape(len(p.means), 1, 3)
     arrays["shN"] = arrays["shN"].reshape(len(p.means), p.shN.shape[1] // 3, 3)
-    by_camera = np.zeros(16 + 3, np.float32)  # the last row of a viewmat is constant
+    by_viewmat = np.zeros((4, 4), np.float32)  # the last row of a viewmat is constant
     if camera:
         summed = cameras.sum(axis=0)
-        by_camera[:12], by_camera[16:] = summed[:12], summed[12:]
+        by_viewmat[:3] = with_center(view.cam, summed[:12].reshape(3, 4), summed[12:])
     return ViewGradients(
         parameters={name: torch.from_numpy(a[:n]) for name, a in arrays.items()},
         means2d=torch.from_numpy(means2d[:n]),
         absolute=torch.from_numpy(absolute[:n]) if absgrad else None,
-        viewmat=torch.from_numpy(by_camera[:16].reshape(4, 4)),
-        center=torch.from_numpy(by_camera[16:]),
+        viewmat=torch.from_numpy(by_viewmat),
     )
 
 

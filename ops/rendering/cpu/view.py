@@ -18,7 +18,7 @@ from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.team import run
 from ops.rendering.cpu.tiles import TILE
-from ops.rendering.interface import RenderSettings
+from ops.rendering.interface import OneView
 from ops.splats.model import Splats
 from ops.threads import threads
 
@@ -93,7 +93,10 @@ class Drawn(NamedTuple):
 
 def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
     """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
-    array = tensor.detach().to(torch.float32).contiguous().numpy()
+    # Each operation on a tensor costs a microsecond, and ten after a kernel has run.
+    tensor = tensor.detach() if tensor.requires_grad else tensor
+    tensor = tensor if tensor.dtype is torch.float32 else tensor.to(torch.float32)
+    array = np.ascontiguousarray(tensor.numpy())
     if array.ndim > 2:
         array = array.reshape(len(array), math.prod(array.shape[1:]))
     if len(array) < rows:
@@ -116,21 +119,13 @@ def guard_memory(needed: int, what: str) -> None:
 
 
 def prepare_view(
-    splats: Splats,
-    viewmat: Tensor,
-    K: Tensor,
-    center: Tensor,
-    width: int,
-    height: int,
-    settings: RenderSettings,
-    degree: int,
-    projector: Projector = PROJECTOR,
+    splats: Splats, wanted: OneView, projector: Projector = PROJECTOR
 ) -> tuple[View, Floats, NDArray[np.int32]]:
-    """Everything about a view but its pixels; arguments as for :func:`render_view`.
+    """Everything about a view but its pixels.
 
     Returns the view, means2d [N, 2] and radii [N, 2] int32 in pixels, with N at least 16.
     """
-    n, features = len(splats), splats.features
+    n, features = splats.means.shape[0], splats.features
     rows = max(n, LANES)
     parameters = Parameters(
         means=padded_array(splats.means, rows),
@@ -143,30 +138,15 @@ def prepare_view(
         if features is None
         else padded_array(features, rows),
     )
-    cam = camera.pack(
-        padded_array(viewmat, 0),
-        padded_array(K, 0),
-        padded_array(center, 0),
-        width,
-        height,
-        settings,
-    )
-    depth = settings.expected_depth
-    return _prepare(parameters, n, cam, width, height, degree, depth, projector)
+    return _prepare(parameters, n, wanted, projector)
 
 
 def _prepare(
-    parameters: Parameters,
-    count: int,
-    cam: Floats,
-    width: int,
-    height: int,
-    degree: int,
-    with_depth: bool,
-    projector: Projector,
+    parameters: Parameters, count: int, wanted: OneView, projector: Projector
 ) -> tuple[View, Floats, NDArray[np.int32]]:
     """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
     p, n = parameters, len(parameters.means)
+    cam, width, height = camera.pack(wanted), wanted.width, wanted.height
     footprints = aligned(n, FOOTPRINT)
     depths, reach = np.empty(n, np.float32), np.empty(n, np.float32)
     means2d = np.empty((n, 2), np.float32)
@@ -175,14 +155,14 @@ def _prepare(
     run(
         *(parts, projector.kernel, workspace(parts, projector.workspace)),
         *(p.means, p.quats, p.log_scales, p.opacity_logits, p.sh0, p.shN, p.features),
-        *(degree, cam, footprints, depths, reach, means2d, radii, *projector.more),
+        *(wanted.degree, cam, footprints, depths, reach, means2d, radii, *projector.more),
     )
     order = np.empty(n, np.int32)
     seen, at_most = np.empty(1, np.int64), np.empty(parts, np.int64)
     sort_by_depth(0, 1, depths, reach, order, seen, at_most)
     order = order[: int(seen[0])]
     extras = p.features
-    if with_depth:
+    if wanted.settings.expected_depth:
         extras = np.concatenate([p.features, depths[:, None]], axis=1)
     offsets, entries, masks, spans, n_records = _bin(order, footprints, at_most, n, width, height)
     view = View(
@@ -191,7 +171,7 @@ def _prepare(
         cam=cam,
         width=width,
         height=height,
-        degree=degree,
+        degree=wanted.degree,
         depths=depths,
         footprints=footprints,
         extras=extras,

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from ops.rendering import gpu
 from ops.rendering.interface import Rendering, RenderSettings
-from ops.rendering.render import render
+from ops.rendering.render import checked, render
 
 SETTINGS = RenderSettings(expected_depth=True, median_depth=True, absgrad=True)
 IMAGES = ("colors", "alphas", "features", "expected_depth", "median_depth")
@@ -149,17 +149,7 @@ def stand_in(monkeypatch) -> _StandIn:
 
 
 def _on_the_cuda_path(splats, cameras, settings, background=None) -> Rendering:
-    return gpu.render_view(
-        splats,
-        cameras.viewmats[0],
-        cameras.Ks[0],
-        cameras.centers[0],
-        cameras.widths[0],
-        cameras.heights[0],
-        settings,
-        splats.sh_degree if settings.sh_degree is None else settings.sh_degree,
-        background,
-    )
+    return gpu.render_view(splats, checked(splats, cameras, settings, background).of(0, settings))
 
 
 @pytest.mark.parametrize("mode", ["classic", "antialiased"])
