@@ -33,7 +33,7 @@ def can_step(optimisers: Sequence[torch.optim.Adam]) -> bool:
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             [value] = group["params"]
-            if value.device.type != "cpu" or value.dtype != torch.float32:
+            if not value.is_cpu or value.dtype is not torch.float32:
                 return False
             if not value.is_contiguous():
                 return False

@@ -39,7 +39,8 @@ from ops.rendering.cpu.simd import (
     vmin,
     vsqrt,
 )
-from ops.rendering.cpu.simd_memory import item, prefetch, put, transpose, vload, vstore
+from ops.rendering.cpu.simd_matrix import transpose
+from ops.rendering.cpu.simd_memory import item, prefetch, put, vload, vstore
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, mask_of_rows
 

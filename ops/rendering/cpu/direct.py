@@ -23,7 +23,8 @@ def differentiate_view(
     found = differentiate(view, drawn, pixels, absgrad=wanted.settings.absgrad, camera=False)
     for name, tensor in splats.tensors().items():
         if tensor.requires_grad:
-            gradient = found.parameters[name].to(tensor.dtype)
+            gradient = found.parameters[name]
+            gradient = gradient if gradient.dtype is tensor.dtype else gradient.to(tensor.dtype)
             tensor.grad = gradient if tensor.grad is None else tensor.grad + gradient
     screen = torch.from_numpy(means2d[: view.count])
     screen.grad = found.means2d

@@ -14,7 +14,7 @@ from ops.rendering.cpu.camera import with_center
 from ops.rendering.cpu.jit import aligned, announced, workspace
 from ops.rendering.cpu.simd import LANES
 from ops.rendering.cpu.team import run
-from ops.rendering.cpu.view import FEW, Drawn, Floats, View, guard_memory
+from ops.rendering.cpu.view import FEW, Drawn, Floats, View, as_array, guard_memory
 from ops.threads import threads
 
 
@@ -69,9 +69,9 @@ def differentiate(
     if pixels.colors is None:
         v_image = np.zeros((height, width, 3), np.float32)
     else:
-        v_image = pixels.colors.to(torch.float32).contiguous().numpy()
+        v_image = as_array(pixels.colors)
     v_planes = _plane_gradients(pixels.features, pixels.depth, planes.shape)
-    v_alphas = torch.empty(0, 0) if pixels.alphas is None else pixels.alphas.to(torch.float32)
+    v_alphas = np.empty((0, 0), np.float32) if pixels.alphas is None else as_array(pixels.alphas)
 
     columns = raster.columns(len(planes))
     rows = len(view.entries)
@@ -85,7 +85,7 @@ def differentiate(
         *(view.offsets, drawn.ends, view.entries, view.masks),
         *(view.footprints, None if plain else view.extras),
         *(image.numpy(), planes.numpy(), transmittance.numpy()),
-        *(v_image, v_planes, v_alphas.contiguous().numpy(), None if plain else absgrad, table),
+        *(v_image, v_planes, v_alphas, None if plain else absgrad, table),
     )
     arrays = {name: np.empty(a.shape, np.float32) for name, a in vars(p).items()}
     means2d = np.empty((len(p.means), 2), np.float32)
@@ -121,7 +121,7 @@ def _plane_gradients(
     """[E, H, W] of the extras' gradients; 0 where there is none."""
     n_extras, height, width = shape
     if v_depth is None and v_features is not None:
-        return v_features.permute(2, 0, 1).to(torch.float32).contiguous().numpy()
+        return as_array(v_features.permute(2, 0, 1))
     planes = np.zeros((n_extras, height, width), np.float32)
     if v_features is not None:
         planes[: v_features.shape[2]] = v_features.permute(2, 0, 1).numpy()

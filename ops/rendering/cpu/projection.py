@@ -43,13 +43,13 @@ from ops.rendering.cpu.simd import (
     vmin,
     vsqrt,
 )
+from ops.rendering.cpu.simd_matrix import transpose
 from ops.rendering.cpu.simd_memory import (
     load3,
     prefetch_rows,
     prefetch_rows_to_write,
     store2,
     store2_whole,
-    transpose,
     vload,
     vstore,
 )

@@ -42,6 +42,7 @@ from ops.rendering.cpu.simd import (
     vabs,
     vsqrt,
 )
+from ops.rendering.cpu.simd_matrix import transpose
 from ops.rendering.cpu.simd_memory import (
     load3,
     prefetch_rows,
@@ -49,7 +50,6 @@ from ops.rendering.cpu.simd_memory import (
     store2,
     store3,
     store4,
-    transpose,
     vload,
     vstore,
 )

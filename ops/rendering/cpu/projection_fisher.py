@@ -38,12 +38,12 @@ from ops.rendering.cpu.raster_fisher import (
 )
 from ops.rendering.cpu.rows import sum_rows, write_columns
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat, vmax
+from ops.rendering.cpu.simd_matrix import transpose
 from ops.rendering.cpu.simd_memory import (
     prefetch_rows,
     prefetch_rows_to_write,
     store3,
     store4,
-    transpose,
     vload,
     vstore,
 )

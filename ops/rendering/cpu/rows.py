@@ -8,7 +8,8 @@ import numpy as np
 
 from ops.rendering.cpu.jit import scalar_helper
 from ops.rendering.cpu.simd import LANES, splat
-from ops.rendering.cpu.simd_memory import prefetch, transpose, vload, vstore
+from ops.rendering.cpu.simd_matrix import transpose
+from ops.rendering.cpu.simd_memory import prefetch, vload, vstore
 
 _f = np.float32
 

@@ -1,18 +1,29 @@
-"""Small matrix products: sixteen sums, a vector each, that stay in registers.
+"""Small matrices: products whose sixteen sums, a vector each, stay in registers, and transposes.
 
-For many channels, a vector being a block of pixels: all indices are flat and of the first of
-sixteen numbers or sixteen vectors, which lie behind each other.
+Products are for many channels, a vector being a block of pixels: all indices are flat and of the
+first of sixteen numbers or sixteen vectors, which lie behind each other.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
+from llvmlite import ir
 from numba import types
 
-from ops.rendering.cpu.simd import LANES, VF, broadcast, call, constant, f32x16, vector_intrinsic
+from ops.rendering.cpu.simd import (
+    F32,
+    LANES,
+    VF,
+    broadcast,
+    call,
+    constant,
+    f32x16,
+    vector_intrinsic,
+)
 from ops.rendering.cpu.simd_memory import element, load_vector, offset, store_vector
 
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 _SUMS = types.UniTuple(f32x16, LANES)
 
 
@@ -105,3 +116,69 @@ def weighted_sum(typingctx: Any, vectors: Any, array: Any, index: Any) -> Any:
         return builder.fadd(low, high)
 
     return f32x16(vectors, array, index), codegen
+
+
+def _turn(builder: Any, source: list[Any], target: list[Any]) -> None:
+    """Sixteen rows into as many, by quarters: eight vectors of eight, which fit the registers of
+    any processor, so that AVX2 takes a third of the time that it takes for sixteen of sixteen.
+
+    Rows may be turned in their place: the two quarters that change places are read before either
+    is written.
+    """
+
+    def mixed(a: Any, b: Any, which: list[int]) -> Any:
+        kind = ir.VectorType(_I32, len(which))
+        return builder.shuffle_vector(a, b, ir.Constant(kind, which))
+
+    def piece(row: int, column: int) -> Any:
+        kind = ir.PointerType(ir.VectorType(F32, 4))
+        value = builder.load(builder.bitcast(offset(builder, source[row], column), kind))
+        value.align = 4
+        return value
+
+    def read(top: int, left: int) -> list[Any]:
+        """Eight rows of eight as eight vectors, each of four columns of two rows four apart."""
+        return [
+            mixed(piece(top + r, left + c), piece(top + r + 4, left + c), list(range(8)))
+            for c in (0, 4)
+            for r in range(4)
+        ]
+
+    def write(vectors: list[Any], top: int, left: int) -> None:
+        for c in (0, 4):
+            p, q, r, s = vectors[c : c + 4]
+            low, high = [0, 8, 1, 9, 4, 12, 5, 13], [2, 10, 3, 11, 6, 14, 7, 15]
+            first, second = [0, 1, 8, 9, 4, 5, 12, 13], [2, 3, 10, 11, 6, 7, 14, 15]
+            for k, half in ((0, low), (2, high)):
+                pq, rs = mixed(p, q, half), mixed(r, s, half)
+                for row, pair in ((k, first), (k + 1, second)):
+                    address = offset(builder, target[top + c + row], left)
+                    store_vector(builder, mixed(pq, rs, pair), address)
+
+    for corner in (0, 8):
+        write(read(corner, corner), corner, corner)
+    upper, lower = read(0, 8), read(8, 0)
+    write(upper, 8, 0)
+    write(lower, 0, 8)
+
+
+@vector_intrinsic
+def transpose(
+    typingctx: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, target_stride: Any
+) -> Any:
+    """Turns 16 x 16 numbers around: sixteen rows, ``stride`` apart, become sixteen columns."""
+
+    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        kinds = signature.args
+
+        def rows(array: int) -> list[Any]:
+            start = element(context, builder, kinds, arguments, array)
+            step = context.cast(builder, arguments[array + 2], kinds[array + 2], types.intp)
+            return [
+                builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
+            ]
+
+        _turn(builder, rows(0), rows(3))
+        return context.get_dummy_value()
+
+    return types.void(source, at, stride, target, to, target_stride), codegen

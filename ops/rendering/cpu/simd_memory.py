@@ -1,4 +1,4 @@
-"""Vectors to and from memory: neighbours, interleaved columns, rows turned into columns.
+"""Vectors to and from memory: neighbours, interleaved columns, sums of several vectors.
 
 All indices are flat, into C-contiguous arrays.
 """
@@ -265,42 +265,6 @@ store_block = _block_storer(1)
 """Writes 4 x 4 numbers of an image [H, W]; takes a tuple of one vector."""
 store_block3 = _block_storer(3)
 """Writes 4 x 4 pixels of an image [H, W, 3]; takes a tuple of three vectors."""
-
-
-@vector_intrinsic
-def transpose(
-    typingctx: Any, source: Any, at: Any, stride: Any, target: Any, to: Any, target_stride: Any
-) -> Any:
-    """Turns 16 x 16 numbers around: sixteen rows, ``stride`` apart, become sixteen columns."""
-
-    def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        kinds = signature.args
-
-        def rows(array: int) -> list[Any]:
-            start = _element(
-                context, builder, kinds[array], arguments[array], arguments[array + 1],
-                kinds[array + 1],
-            )  # fmt: skip
-            step = context.cast(builder, arguments[array + 2], kinds[array + 2], types.intp)
-            return [
-                builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
-            ]
-
-        vectors = [load_vector(builder, row) for row in rows(0)]
-        for step in (1, 2, 4, 8):
-            # Exchange the off-diagonal halves of every 2 step x 2 step square.
-            low = [lane if not lane & step else LANES + lane - step for lane in range(LANES)]
-            high = [lane + step if not lane & step else LANES + lane for lane in range(LANES)]
-            for r in range(LANES):
-                if not r & step:
-                    a, b = vectors[r], vectors[r + step]
-                    vectors[r] = builder.shuffle_vector(a, b, ir.Constant(VI, low))
-                    vectors[r + step] = builder.shuffle_vector(a, b, ir.Constant(VI, high))
-        for vector, row in zip(vectors, rows(3), strict=True):
-            store_vector(builder, vector, row)
-        return context.get_dummy_value()
-
-    return types.void(source, at, stride, target, to, target_stride), codegen
 
 
 def _lane_sums(builder: Any, vectors: list[Any]) -> Any:

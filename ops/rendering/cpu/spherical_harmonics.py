@@ -12,7 +12,8 @@ import numpy as np
 from ops.rendering.cpu.camera import CENTER
 from ops.rendering.cpu.jit import scalar_helper
 from ops.rendering.cpu.simd import LANES, fma, splat, vsqrt
-from ops.rendering.cpu.simd_memory import load3, transpose, vload, vstore
+from ops.rendering.cpu.simd_matrix import transpose
+from ops.rendering.cpu.simd_memory import load3, vload, vstore
 
 _f = np.float32
 C0 = _f(0.28209479177387814)

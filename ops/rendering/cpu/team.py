@@ -34,8 +34,10 @@ from ops.rendering.cpu.simd import vector_intrinsic
 _IDLE_S = 400e-6
 _LATE_S = 100e-6
 # The other side writes its word before it lets go of the interpreter's lock; to ask for the lock
-# while it is held means to sleep.
-_SETTLE_S = 3e-6
+# while it is held means to sleep. So long it takes a caller to get into its own part of a kernel,
+# and a worker from the end of its part to looking for the next job.
+_STARTING_S = 8e-6
+_ENDING_S = 4e-6
 _I64 = ir.IntType(64)
 
 
@@ -134,9 +136,9 @@ class _Word:
         if self._asleep:
             self._bell.put(None)
 
-    def wait(self, wanted: int, looks: int) -> None:
+    def wait(self, wanted: int, looks: int, settle_s: float) -> None:
         if looks > 0 and self._value[0] != wanted:
-            _watch(self._value, wanted, looks, _looks(_SETTLE_S))
+            _watch(self._value, wanted, looks, _looks(settle_s))
         if self._value[0] != wanted:
             # Said before looking again: either this sees the number, or `set` sees this.
             self._asleep = True
@@ -168,7 +170,7 @@ class _Worker:
 
     def wait(self, looks: int) -> BaseException | None:
         """Until the job is done; what it raised."""
-        self._done.wait(self._jobs, looks)
+        self._done.wait(self._jobs, looks, _ENDING_S)
         error, self._error = self._error, None
         return error
 
@@ -179,7 +181,7 @@ class _Worker:
     def _work(self) -> None:
         number = 1
         while True:
-            self._given.wait(number, self._looks)
+            self._given.wait(number, self._looks, _STARTING_S)
             if self._job is None:
                 return
             compiled, parts, arguments = self._job
@@ -206,7 +208,7 @@ class _Team:
         idle, late = (_looks(_IDLE_S), _looks(_LATE_S)) if parts <= _cores() else (0, 0)
         workers = self.workers[: parts - 1]
         finished = False
-        _JOB[:] = len(workers), late, _looks(_SETTLE_S)
+        _JOB[:] = len(workers), late, _looks(_ENDING_S)
         try:
             for worker in workers:
                 worker.give((compiled, parts, arguments), idle)

@@ -52,12 +52,12 @@ from ops.rendering.cpu.simd import (
     splat,
     vmax,
 )
+from ops.rendering.cpu.simd_matrix import transpose
 from ops.rendering.cpu.simd_memory import (
     load3,
     load4,
     next_of,
     prefetch,
-    transpose,
     vfill,
     vload,
     vstore,

@@ -91,12 +91,17 @@ class Drawn(NamedTuple):
     ends: NDArray[np.int64]  # [tiles] where each tile's list was left
 
 
-def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
-    """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
+def as_array(tensor: Tensor) -> Floats:
+    """The values as float32, row after row, shared with the tensor where they are so already."""
     # Each operation on a tensor costs a microsecond, and ten after a kernel has run.
     tensor = tensor.detach() if tensor.requires_grad else tensor
     tensor = tensor if tensor.dtype is torch.float32 else tensor.to(torch.float32)
-    array = np.ascontiguousarray(tensor.numpy())
+    return np.ascontiguousarray(tensor.numpy())
+
+
+def padded_array(tensor: Tensor, rows: int, fill: float = 0.0) -> Floats:
+    """The values as [N, columns] or [N]; where N < rows, with rows of ``fill`` behind."""
+    array = as_array(tensor)
     if array.ndim > 2:
         array = array.reshape(len(array), math.prod(array.shape[1:]))
     if len(array) < rows:
@@ -235,7 +240,7 @@ def _background(background: Tensor | None) -> Floats:
     """Background as the forward kernel takes it: [1, 1, 3] or [H, W, 3]."""
     if background is None:
         return np.zeros((1, 1, 3), np.float32)
-    values = background.detach().to(torch.float32).contiguous().numpy()
+    values = as_array(background)
     return values if values.ndim == 3 else values.reshape(1, 1, 3)
 
 

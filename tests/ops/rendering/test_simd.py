@@ -37,6 +37,7 @@ from ops.rendering.cpu.simd_matrix import (
     add_products,
     load16,
     store16,
+    transpose,
     weighted_sum,
     zero16,
 )
@@ -55,7 +56,6 @@ from ops.rendering.cpu.simd_memory import (
     store_block,
     store_block3,
     sum16,
-    transpose,
     vfill,
     vload,
     vstore,
@@ -146,6 +146,19 @@ def test_columns():
     np.testing.assert_array_equal(out4, a[:64])
     rows = a[1 : 1 + 16 * 17].reshape(16, 17)[:, :16]
     np.testing.assert_array_equal(turned.reshape(16, 16), rows.T)
+
+
+@numba.njit
+def _turned_in_place(a):
+    transpose(a, 3, 16, a, 3, 16)
+
+
+def test_transpose_in_place():
+    a = np.arange(300, dtype=f4)
+    expected = a.copy()
+    expected[3:259] = a[3:259].reshape(16, 16).T.ravel()
+    _turned_in_place(a)
+    np.testing.assert_array_equal(a, expected)
 
 
 @numba.njit
