@@ -74,8 +74,10 @@ class Cameras:
         self, device: torch.device | str | None = None, dtype: torch.dtype | None = None
     ) -> Cameras:
         """The same cameras with tensors on ``device`` and of ``dtype``."""
-        viewmats = self.viewmats.to(device=device, dtype=dtype)
-        Ks = self.Ks.to(device=device, dtype=dtype)
+        given = (self.viewmats, self.Ks)
+        if all(t.device == device and t.dtype is dtype for t in given):  # sooner seen than done
+            return self
+        viewmats, Ks = (t.to(device=device, dtype=dtype) for t in given)
         if viewmats is self.viewmats and Ks is self.Ks:
             return self
         return replace(self, viewmats=viewmats, Ks=Ks)

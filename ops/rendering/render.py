@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 import math
 from collections.abc import Callable
@@ -54,10 +55,7 @@ def render(
     """
     settings = RenderSettings() if settings is None else settings
     views = checked(splats, cameras, settings, background)
-    if splats.means.device.type == "cpu":
-        from ops.rendering.cpu.autograd import render_view
-    else:
-        from ops.rendering.gpu import render_view
+    render_view = _renderer(splats.means.is_cpu)
     return [render_view(splats, views.of(c, settings)) for c in range(len(cameras))]
 
 
@@ -81,15 +79,24 @@ def differentiate(
     Returns:
         As ``render`` gives it, with gradients.
     """
-    if splats.means.device.type == "cpu":
+    wanted = views.of(0, settings)
+    if splats.means.is_cpu:
         from ops.rendering.cpu.direct import differentiate_view
 
-        return differentiate_view(splats, views.of(0, settings), by_colors=by_colors)
-    from ops.rendering.gpu import render_view
-
-    rendering = render_view(splats, views.of(0, settings))
+        return differentiate_view(splats, wanted, by_colors=by_colors)
+    rendering = _renderer(False)(splats, wanted)
     rendering.colors.backward(by_colors(rendering.colors.detach()))
     return rendering.screen
+
+
+@functools.cache
+def _renderer(on_cpu: bool) -> Callable[[Splats, OneView], Rendering]:
+    """Imported when it is needed: kernels are compiled then."""
+    if on_cpu:
+        from ops.rendering.cpu.autograd import render_view
+    else:
+        from ops.rendering.gpu import render_view
+    return render_view
 
 
 @dataclass(frozen=True)
