@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ops.rendering.cpu.jit import helper, kernel
+from ops.rendering.cpu.jit import helper, kernel, scalar_helper
 from ops.rendering.cpu.projection import (
     BOUND,
     FOOTPRINT,
@@ -47,6 +47,7 @@ from ops.rendering.cpu.tiles import ACROSS, BLOCK, TILE, mask_of_rows
 _f = np.float32
 _SLACK = _f(0.002)  # pixels by which an ellipse is taken larger, against rounding
 _LARGEST_DIGIT = 13  # bits
+_SAMPLES, _LARGEST_SAMPLE = 64, 256  # depths that are looked at to tell shares: of each, and of all
 
 # Of the right (eight lanes) and the left end of an interval of block columns: to which side it is;
 # a block's last pixel centre on the other side, from where the block begins (or ends, seen from the
@@ -67,62 +68,130 @@ _LEFT, _RIGHT, _TOP, _BOTTOM, _HALF_HEIGHT, _LARGER = (
 WORKSPACE = _LARGER + LANES
 
 
+@scalar_helper
+def _depth_range(part: int, parts: int, bits: Any, sample: Any) -> tuple[Any, Any]:
+    """Where the depths of a share begin and end, as bits: about the same number of Gaussians has
+    depths between them. Those that are not seen, of depth 0, are in no share.
+
+    Taken from a sample, by every part for itself; they say who sorts what, not how it is sorted.
+    """
+    n, wanted, taken = bits.shape[0], min(_SAMPLES * parts, sample.shape[0]), 0
+    for k in range(wanted):
+        key = bits[n * k // wanted]
+        if key != 0:
+            at = taken
+            while at > 0 and sample[at - 1] > key:
+                sample[at] = sample[at - 1]
+                at -= 1
+            sample[at] = key
+            taken += 1
+    first, last = np.uint32(1), np.uint32(0xFFFFFFFF)
+    if part > 0 and taken > 0:
+        first = sample[taken * part // parts]
+    if part < parts - 1 and taken > 0:
+        last = sample[taken * (part + 1) // parts]
+    return first, last
+
+
+@scalar_helper
+def _gather_keys(bits: Any, first: Any, last: Any, keys: Any) -> tuple[int, int]:
+    """Keys of the depths inside a range: how far behind its begin, above the index.
+
+    Returns how many depths lie before the range, and inside. Without branches, which nobody could
+    guess; one below 0 is above all numbers, so that one comparison tells what is inside.
+    """
+    before, span = np.uint32(first - np.uint32(1)), np.uint32(last - first)
+    start, count = 0, 0
+    for i in range(bits.shape[0]):
+        key = item(bits, i)
+        behind = np.uint32(key - first)
+        put(keys, count, (np.uint64(behind) << np.uint64(32)) | np.uint64(i))
+        count += int(behind < span)
+        start += int(np.uint32(key - np.uint32(1)) < before)
+    return start, count
+
+
+@scalar_helper
+def _count_digits(
+    count: int, keys: Any, base: Any, passes: int, digit_bits: int, starts: Any
+) -> None:
+    """Into ``starts``, for each digit of the keys less ``base`` and each of its values, where keys
+    with it begin in the order by that digit."""
+    digits = 1 << digit_bits
+    for m in range(count):
+        depth: Any = np.int64((item(keys, m) - base) >> np.uint64(32))
+        for digit in range(passes):
+            at = digit * digits + ((depth >> (digit * digit_bits)) & (digits - 1))
+            put(starts, at, item(starts, at) + 1)
+    for digit in range(passes):
+        total = 0
+        for at in range(digit * digits, (digit + 1) * digits):
+            size = item(starts, at)
+            put(starts, at, total)
+            total += size
+
+
+@scalar_helper
+def _order_by_digit(
+    count: int, keys: Any, base: Any, digit: int, digit_bits: int, starts: Any, to: Any
+) -> None:
+    """The keys in the order by one digit of what they are above ``base``, stably."""
+    digits = 1 << digit_bits
+    for m in range(count):
+        key = item(keys, m)
+        value = np.int64((key - base) >> np.uint64(32 + digit * digit_bits)) & (digits - 1)
+        place = item(starts, digit * digits + value)
+        put(starts, digit * digits + value, place + 1)
+        put(to, place, key)
+
+
 @kernel("void(i8, i8, f4[::1], f4[::1], i4[::1], i8[::1], i8[::1])", allocates=True)
 def sort_by_depth(
-    part: int, parts: int, depths: Any, reach: Any, order: Any, count: Any, at_most: Any
+    part: int, parts: int, depths: Any, reach: Any, order: Any, shares: Any, at_most: Any
 ) -> None:
-    """The indices of the Gaussians that are seen, from near to far; ``count[0]`` of them.
+    """The Gaussians that are seen, from near to far: each part sorts those of a range of depths.
 
-    A stable radix sort of the bits of positive floats, which are ordered like the floats, above
-    those of the nearest. ``at_most[p]`` gets how many records :func:`bin_gaussians` will write at
-    most for share p of them.
+    A stable radix sort of the bits of positive floats, which are ordered like the floats.
+
+    Args:
+        part: Which share.
+        parts: Number of shares.
+        depths: [N] 0 where a Gaussian is not seen.
+        reach: [N] how many tiles the bounding box of a seen Gaussian touches.
+        order: [N] out: indices of the Gaussians that are seen.
+        shares: [parts + 1] out: where each share begins in the order, and where the last one ends.
+        at_most: [parts] out: how many records :func:`bin_gaussians` writes at most for a share.
     """
     n = depths.shape[0]
-    keys, keys2 = np.empty(n, np.uint64), np.empty(n, np.uint64)  # depth, index
     bits = depths.view(np.uint32)
-    seen = 0
-    nearest, farthest = np.uint32(0xFFFFFFFF), np.uint32(0)
-    for i in range(n):
-        key = bits[i]
-        keys[seen] = (np.uint64(key) << np.uint64(32)) | np.uint64(i)
-        seen += key != 0
-        nearest = min(nearest, key - np.uint32(1))  # not seen: the largest number
-        farthest = max(farthest, key)
-    count[0] = seen
-    base = np.uint64(nearest + np.uint32(1)) << np.uint64(32)
+    keys, keys2 = np.empty(n, np.uint64), np.empty(n, np.uint64)
+    sample = np.empty(_LARGEST_SAMPLE, np.uint32)
+    first, last = _depth_range(part, parts, bits, sample)
+    start, count = _gather_keys(bits, first, last, keys)
+    base, largest = np.uint64(0xFFFFFFFFFFFFFFFF), np.uint64(0)
+    for m in range(count):
+        base, largest = min(base, item(keys, m)), max(largest, item(keys, m))
+    base &= np.uint64(0xFFFFFFFF00000000)
     width = 1
-    while seen > 0 and (np.uint64(farthest) - (base >> np.uint64(32))) >> np.uint64(width) != 0:
+    while count > 0 and (largest - base) >> np.uint64(32 + width) != 0:
         width += 1
     passes = 2 if width <= 2 * _LARGEST_DIGIT else 3
     digit_bits = (width + passes - 1) // passes
-    digits = 1 << digit_bits
-    mask = np.uint64(digits - 1)
-    starts = np.zeros((3, digits), np.int32)
-    for m in range(seen):
-        key = (keys[m] - base) >> np.uint64(32)
-        for digit in range(passes):
-            starts[digit, (key >> np.uint64(digit * digit_bits)) & mask] += 1
+    starts = np.zeros(passes << digit_bits, np.int32)
+    _count_digits(count, keys, base, passes, digit_bits, starts)
     for digit in range(passes):
-        total = 0
-        for value in range(digits):
-            size = starts[digit, value]
-            starts[digit, value] = total
-            total += size
-    for digit in range(passes):
-        shift = np.uint64(32 + digit * digit_bits)
-        for m in range(seen):
-            key = keys[m]
-            value = ((key - base) >> shift) & mask
-            at = starts[digit, value]
-            starts[digit, value] = at + 1
-            keys2[at] = key
+        _order_by_digit(count, keys, base, digit, digit_bits, starts, keys2)
         keys, keys2 = keys2, keys
-    for p in range(at_most.shape[0]):
-        total = 0
-        for m in range(seen * p // at_most.shape[0], seen * (p + 1) // at_most.shape[0]):
-            order[m] = np.int32(keys[m] & np.uint64(0xFFFFFFFF))
-            total += int(reach[order[m]])
-        at_most[p] = total
+    total = 0
+    for m in range(count):
+        i = np.int64(item(keys, m) & np.uint64(0xFFFFFFFF))
+        put(order, start + m, i)
+        total += int(item(reach, i))
+    at_most[part] = total
+    shares[part] = start
+    if part == parts - 1:
+        shares[parts] = start + count
+    finish(part, parts)
 
 
 @helper
@@ -191,7 +260,7 @@ def _columns_of_rows(lane: int, space: Any, tile_row: int, width: int, height: i
 
 
 @kernel(
-    "void(i8, i8, f4[:,::1], i4[::1], f4[:,::1], i8, i8, i8[::1], b1, i4[:,::1], i8[::1],"
+    "void(i8, i8, f4[:,::1], i4[::1], i8[::1], f4[:,::1], i8, i8, i8[::1], b1, i4[:,::1], i8[::1],"
     " i4[:,::1], i4[:,::1], i8[::1])"
 )
 def bin_gaussians(
@@ -199,6 +268,7 @@ def bin_gaussians(
     parts: int,
     work: Any,
     order: Any,
+    shares: Any,
     footprints: Any,
     width: int,
     height: int,
@@ -217,6 +287,7 @@ def bin_gaussians(
         parts: Number of shares.
         work: [parts, WORKSPACE].
         order: [M] from :func:`sort_by_depth`.
+        shares: [parts + 1] from there.
         footprints: [N, 16].
         width: Of the image.
         height: Of the image.
@@ -236,7 +307,7 @@ def bin_gaussians(
     at = starts[part]
     tally = part * counts.shape[1]
     space = work[part]
-    start, stop = seen * part // parts, seen * (part + 1) // parts
+    start, stop = shares[part], shares[part + 1]
     for m in range(start, stop):
         lane = (m - start) & (LANES - 1)
         if lane == 0:

@@ -163,13 +163,14 @@ def _prepare(
         *(wanted.degree, cam, footprints, depths, reach, means2d, radii, *projector.more),
     )
     order = np.empty(n, np.int32)
-    seen, at_most = np.empty(1, np.int64), np.empty(parts, np.int64)
-    sort_by_depth(0, 1, depths, reach, order, seen, at_most)
-    order = order[: int(seen[0])]
+    shares, at_most = np.empty(parts + 1, np.int64), np.empty(parts, np.int64)
+    run(parts, sort_by_depth, depths, reach, order, shares, at_most)
+    order = order[: int(shares[-1])]
     extras = p.features
     if wanted.settings.expected_depth:
         extras = np.concatenate([p.features, depths[:, None]], axis=1)
-    offsets, entries, masks, spans, n_records = _bin(order, footprints, at_most, n, width, height)
+    listed = _bin(order, shares, footprints, at_most, n, width, height)
+    offsets, entries, masks, spans, n_records = listed
     view = View(
         parameters=p,
         count=count,
@@ -191,6 +192,7 @@ def _prepare(
 
 def _bin(
     order: NDArray[np.int32],
+    shares: NDArray[np.int64],
     footprints: Floats,
     at_most: NDArray[np.int64],
     n: int,
@@ -209,7 +211,7 @@ def _bin(
     spans = np.zeros((n, 2), np.int32)
     starts, ends = np.zeros(parts, np.int64), np.empty(parts, np.int64)
     nothing = (np.empty((0, 2), np.int32), np.empty(0, np.int64))
-    where = (workspace(parts, binning.WORKSPACE), order, footprints, width, height)
+    where = (workspace(parts, binning.WORKSPACE), order, shares, footprints, width, height)
     room = int(at_most.sum())
     if room > _MANY:
         run(parts, bin_gaussians, *where, starts, False, *nothing, counts, spans, ends)
