@@ -58,7 +58,8 @@ def render_view(splats: Splats, wanted: OneView) -> Rendering:
         given = None if splats.features is None else n_features
         return _blank(splats.means, given, width, height, settings, background)
     splats = _drawable(splats.to(dtype=torch.float32), degree)
-    center = -viewmat[:3, :3].T @ viewmat[:3, 3]
+    # Not a product of matrices, for which users may have asked for fewer bits.
+    center = -(viewmat[:3, :3] * viewmat[:3, 3:]).sum(dim=0)
     colors = gsplat.spherical_harmonics(degree, splats.means - center, splats.sh_coeffs)
     channels = [torch.clamp_min(colors + 0.5, 0.0)]
     if splats.features is not None:
