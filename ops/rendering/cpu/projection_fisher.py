@@ -264,7 +264,7 @@ def write_colors(
 ) -> None:
     """The entries of colours and features; ``squares`` are sums of squared weights.
 
-    ``space`` holds the values of the bases, 0 where a Gaussian is not seen.
+    ``space`` holds the values of the bases, finite also where a Gaussian is not seen.
     """
     zero = splat(_f(0))
     red = select(lit[0], squares, zero)
@@ -405,8 +405,7 @@ def project_fisher(
         squares = select(seen, vload(totals, WW * LANES), zero)
         if degree > 0:
             dx, dy, dz, _ = direction(i, means, cam)
+            # Finite also where it is multiplied by 0.
+            dx, dy, dz = select(seen, dx, zero), select(seen, dy, zero), select(seen, dz, zero)
             basis(degree, dx, dy, dz, space)
-            for k in range(1, (degree + 1) * (degree + 1)):
-                o = BASES + k * LANES
-                vstore(space, o, select(seen, vload(space, o), zero))
         write_colors(i, degree, squares, lit, h_sh0, h_shN, h_features, space, shades)

@@ -28,7 +28,7 @@ from ops.rendering.cpu.raster_gram import MIXED, POWERS, WEIGHTS
 from ops.rendering.cpu.rows import sum_rows
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat
 from ops.rendering.cpu.simd_memory import store3, store4, vload, vstore
-from ops.rendering.cpu.spherical_harmonics import BASES, SCRATCH, basis, coefficients, direction
+from ops.rendering.cpu.spherical_harmonics import SCRATCH, basis, coefficients, direction
 
 _f = np.float32
 ONE, U, Y, UU, UY, YY, BY_RED, BY_GREEN, BY_BLUE = range(9)
@@ -217,6 +217,8 @@ def project_gram(
         lit = lit_channels(i, footprints, shades)
         if degree > 0:
             dx, dy, dz, _ = direction(i, means, cam)
+            # Finite also where it is multiplied by 0.
+            dx, dy, dz = select(seen, dx, zero), select(seen, dy, zero), select(seen, dz, zero)
             basis(degree, dx, dy, dz, space)
             coefficients(i, degree, shN, space)
         numbers(i, degree, means, quats, log_scales, opacity_logits, lit, cam, space)
@@ -251,7 +253,4 @@ def project_gram(
                     blocks[i + lane, j, k] = shades[lane]
 
         squares = select(seen, vload(space, TOTALS + WEIGHTS * LANES), zero)
-        for k in range(1, (degree + 1) * (degree + 1)):
-            o = BASES + k * LANES
-            vstore(space, o, select(seen, vload(space, o), zero))
         write_colors(i, degree, squares, lit, h_sh0, h_shN, h_features, space, shades)

@@ -159,9 +159,10 @@ def store_pixels(scratch: Any, o: int, pixels: Any) -> None:
 
 @helper
 def note_median(o: int, going_on: Any, T: Any, after: Any, depth: Any, scratch: Any) -> None:
-    """Notes the depth where transmittance falls below 1/2 in the block at ``o``."""
+    """Notes the depth where transmittance falls below 1/2 in the block at ``o``: once in a pixel,
+    where 0 was noted before."""
     half = both(unless(going_on, gt(_f(0.5), T)), gt(_f(0.5), after))
-    vstore(scratch, o + MEDIAN_AT, select(half, depth, vload(scratch, o + MEDIAN_AT)))
+    vstore(scratch, o + MEDIAN_AT, vload(scratch, o + MEDIAN_AT) + select(half, depth, _f(0)))
 
 
 @helper
