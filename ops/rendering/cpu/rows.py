@@ -9,7 +9,7 @@ import numpy as np
 from ops.rendering.cpu.jit import scalar_helper
 from ops.rendering.cpu.simd import LANES, splat
 from ops.rendering.cpu.simd_matrix import transpose
-from ops.rendering.cpu.simd_memory import prefetch, vload, vstore
+from ops.rendering.cpu.simd_memory import item, prefetch, vload, vstore
 
 _f = np.float32
 
@@ -19,12 +19,12 @@ def sum_rows(i: int, spans: Any, table: Any, first: int, totals: Any, to: int) -
     """Sixteen columns from ``first`` of the rows of sixteen Gaussians, a vector per column."""
     n_columns = table.shape[1]
     for lane in range(LANES):
-        start = spans[i + lane, 0]
-        ahead = min(i + lane + LANES, spans.shape[0] - 1)
-        prefetch(table, spans[ahead, 0] * n_columns + first)
-        prefetch(table, (spans[ahead, 0] + 1) * n_columns + first)
+        start = item(spans, 2 * (i + lane))
+        ahead = item(spans, 2 * min(i + lane + LANES, spans.shape[0] - 1)) * n_columns + first
+        for row in range(4):
+            prefetch(table, ahead + row * n_columns)
         total = splat(_f(0))
-        for row in range(start, start + spans[i + lane, 1]):
+        for row in range(start, start + item(spans, 2 * (i + lane) + 1)):
             total = total + vload(table, row * n_columns + first)
         vstore(totals, to + lane * LANES, total)
     transpose(totals, to, LANES, totals, to, LANES)
