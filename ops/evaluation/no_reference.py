@@ -6,6 +6,7 @@ import contextlib
 import io
 import logging
 import math
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -102,9 +103,13 @@ def load_no_reference(name: NoReference, device: torch.device) -> Callable[[Tens
 
 
 def _scorer(model: Any, device: torch.device) -> Callable[[Tensor], float]:
+    # Some of pyiqa's metrics keep what they find of a picture in themselves until they are done:
+    # PIQE mixes pictures up that are scored at once.
+    one_by_one = threading.Lock()
+
     def score(image: Tensor) -> float:
         batch = image.to(device, torch.float32).clamp(0, 1).permute(2, 0, 1)[None]
-        with torch.no_grad():
+        with one_by_one, torch.no_grad():
             # The last digits depend on the number of threads; none of them means anything.
             return round(float(model(batch)), 6)
 

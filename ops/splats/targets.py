@@ -56,7 +56,7 @@ class TrainingPhotos:
         """
         image, alpha, mask = self._photo(which)
         assert image is not None
-        colors = image.to(torch.float32).div_(255)
+        colors = image / 255  # float32, in one go
         if alpha is not None:
             if random is not None:
                 background = torch.rand(3, generator=random).to(background.device)

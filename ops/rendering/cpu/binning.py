@@ -85,10 +85,12 @@ def _depth_range(part: int, parts: int, bits: Any, sample: Any) -> tuple[Any, An
                 at -= 1
             sample[at] = key
             taken += 1
+    if taken == 0:  # whoever is seen is left to the last part
+        sample[0], taken = np.uint32(1), 1
     first, last = np.uint32(1), np.uint32(0xFFFFFFFF)
-    if part > 0 and taken > 0:
+    if part > 0:
         first = sample[taken * part // parts]
-    if part < parts - 1 and taken > 0:
+    if part < parts - 1:
         last = sample[taken * (part + 1) // parts]
     return first, last
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +177,19 @@ def test_code_inside_weights_does_not_run(hub: Path, tmp_path: Path) -> None:
     with pytest.raises(UnavailableError, match="holds more than tensors, and was not read"):
         load_no_reference("brisque", CPU)
     assert not (tmp_path / "sprung").exists()
+
+
+def test_pictures_scored_at_once_are_not_mixed_up(hub: Path) -> None:
+    score = load_no_reference("piqe", CPU)
+    random = torch.Generator().manual_seed(0)
+    coarse = torch.rand(12, 3, 6, 8, generator=random)
+    smooth = torch.nn.functional.interpolate(coarse, size=(48, 64), mode="bilinear")
+    noise = 0.2 * torch.rand(12, 3, 48, 64, generator=random)
+    pictures = list((0.8 * smooth + noise).permute(0, 2, 3, 1))
+    alone = [score(picture) for picture in pictures]
+    with ThreadPoolExecutor(4) as pool:
+        for _ in range(20):
+            assert list(pool.map(score, pictures)) == alone
 
 
 def test_piqe_needs_no_weights(hub: Path) -> None:

@@ -29,6 +29,7 @@ def _sorted(depths, reach, parts):
 @given(hnp.arrays(np.float32, st.integers(1, 400), elements=_DEPTHS), st.integers(1, 7))
 @example(np.zeros(20, np.float32), 3)
 @example(np.full(300, 2.5, np.float32), 4)
+@example(np.where(np.arange(1000) == 1, 2, 0).astype(np.float32), 2)  # in no sample
 @example(np.concatenate([np.zeros(64), np.arange(1, 65)]).astype(np.float32), 2)
 def test_from_near_to_far(depths, parts):
     reach = np.arange(len(depths), dtype=np.float32) % 5
