@@ -90,8 +90,7 @@ class Cameras:
     @property
     def centers(self) -> Tensor:
         """[C, 3] camera centres in the world, -R^T t."""
-        R, t = self.viewmats[:, :3, :3], self.viewmats[:, :3, 3:]
-        return -(R * t).sum(dim=1)  # a product of matrices takes longer to start
+        return camera_centers(self.viewmats)
 
     def resized(self, widths: Sequence[int], heights: Sequence[int]) -> Cameras:
         """The same views at other image sizes; Ks scale with the true size ratio of each axis."""
@@ -102,6 +101,13 @@ class Cameras:
         Ks[:, 0] *= sx.to(Ks)[:, None]
         Ks[:, 1] *= sy.to(Ks)[:, None]
         return replace(self, Ks=Ks, widths=tuple(widths), heights=tuple(heights))
+
+
+def camera_centers(viewmats: Tensor) -> Tensor:
+    """[..., 3] camera centres in the world, -R^T t, of world-to-camera matrices [..., 4, 4]."""
+    R, t = viewmats[..., :3, :3], viewmats[..., :3, 3:]
+    # A product of matrices takes longer to start, and users may have asked for fewer bits of it.
+    return -(R * t).sum(dim=-2)
 
 
 def invert_rigid(matrices: Tensor) -> Tensor:

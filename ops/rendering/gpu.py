@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ops.cameras import camera_centers
 from ops.errors import UnavailableError
 from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
@@ -58,9 +59,8 @@ def render_view(splats: Splats, wanted: OneView) -> Rendering:
         given = None if splats.features is None else n_features
         return _blank(splats.means, given, width, height, settings, background)
     splats = _drawable(splats.to(dtype=torch.float32), degree)
-    # Not a product of matrices, for which users may have asked for fewer bits.
-    center = -(viewmat[:3, :3] * viewmat[:3, 3:]).sum(dim=0)
-    colors = gsplat.spherical_harmonics(degree, splats.means - center, splats.sh_coeffs)
+    directions = splats.means - camera_centers(viewmat)
+    colors = gsplat.spherical_harmonics(degree, directions, splats.sh_coeffs)
     channels = [torch.clamp_min(colors + 0.5, 0.0)]
     if splats.features is not None:
         channels.append(splats.features)

@@ -272,7 +272,7 @@ def test_references_that_were_asked_for_stand_in_the_table(tmp_path: Path) -> No
     check(found, ("x1_8", "x1_2", "x2"))
     for scale in ("x1_8", "x1_2", "x2"):
         # Next to the base scale the base is as good, and a rounding error somewhere in training
-        # changes either by up to 1 dB.
+        # has moved either by up to 2 dB.
         slack = 2 if scale == "x1_2" else 0
         assert by_scale["retrained", scale] > by_scale["base", scale] - slack
         assert ("antialiased_base", scale) in by_scale

@@ -53,7 +53,7 @@ from ops.rendering.cpu.spherical_harmonics import (
     C0,
     COLUMNS,
     SCRATCH,
-    basis,
+    basis_where,
     direction,
     direction_gradient,
 )
@@ -404,8 +404,5 @@ def project_fisher(
         lit = lit_channels(i, footprints, shades)
         squares = select(seen, vload(totals, WW * LANES), zero)
         if degree > 0:
-            dx, dy, dz, _ = direction(i, means, cam)
-            # Finite also where it is multiplied by 0.
-            dx, dy, dz = select(seen, dx, zero), select(seen, dy, zero), select(seen, dz, zero)
-            basis(degree, dx, dy, dz, space)
+            basis_where(seen, i, degree, means, cam, space)
         write_colors(i, degree, squares, lit, h_sh0, h_shN, h_features, space, shades)

@@ -28,7 +28,7 @@ from ops.rendering.cpu.raster_gram import MIXED, POWERS, WEIGHTS
 from ops.rendering.cpu.rows import sum_rows
 from ops.rendering.cpu.simd import LANES, any_lane, both, fma, gt, select, splat
 from ops.rendering.cpu.simd_memory import store3, store4, vload, vstore
-from ops.rendering.cpu.spherical_harmonics import SCRATCH, basis, coefficients, direction
+from ops.rendering.cpu.spherical_harmonics import SCRATCH, basis_where, coefficients
 
 _f = np.float32
 ONE, U, Y, UU, UY, YY, BY_RED, BY_GREEN, BY_BLUE = range(9)
@@ -216,10 +216,7 @@ def project_gram(
             sum_rows(i, spans, table, first, space, TOTALS + first * LANES)
         lit = lit_channels(i, footprints, shades)
         if degree > 0:
-            dx, dy, dz, _ = direction(i, means, cam)
-            # Finite also where it is multiplied by 0.
-            dx, dy, dz = select(seen, dx, zero), select(seen, dy, zero), select(seen, dz, zero)
-            basis(degree, dx, dy, dz, space)
+            basis_where(seen, i, degree, means, cam, space)
             coefficients(i, degree, shN, space)
         numbers(i, degree, means, quats, log_scales, opacity_logits, lit, cam, space)
 

@@ -72,6 +72,11 @@ def call(builder: Any, name: str, result: Any, arguments: list[Any]) -> Any:
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), arguments)
 
 
+def fused(builder: Any, x: Any, y: Any, z: Any) -> Any:
+    """x y + z."""
+    return call(builder, "llvm.fmuladd.v16f32", VF, [x, y, z])
+
+
 def _elementwise(count: int, generate: Callable[..., Any], result: Any) -> Any:
     """A Numba function of ``count`` vectors or numbers from a generator of LLVM instructions."""
 
@@ -109,7 +114,7 @@ def _polynomial(builder: Any, coefficients: tuple[float, ...], x: Any) -> Any:
     """Horner's rule, highest power first."""
     value = constant(coefficients[0])
     for coefficient in coefficients[1:]:
-        value = call(builder, "llvm.fmuladd.v16f32", VF, [value, x, constant(coefficient)])
+        value = fused(builder, value, x, constant(coefficient))
     return value
 
 
@@ -118,12 +123,9 @@ def _quintic(builder: Any, coefficients: tuple[float, ...], x: Any) -> Any:
     Horner's, but no more than three wait for each other. Drawing waits for them."""
     c5, c4, c3, c2, c1, c0 = (constant(c) for c in coefficients)
 
-    def fma(a: Any, b: Any, c: Any) -> Any:
-        return call(builder, "llvm.fmuladd.v16f32", VF, [a, b, c])
-
     square = builder.fmul(x, x)
-    upper = fma(square, fma(x, c5, c4), fma(x, c3, c2))
-    return fma(square, upper, fma(x, c1, c0))
+    upper = fused(builder, square, fused(builder, x, c5, c4), fused(builder, x, c3, c2))
+    return fused(builder, square, upper, fused(builder, x, c1, c0))
 
 
 def has_feature(context: Any, feature: str) -> bool:
@@ -173,8 +175,8 @@ def _exp(builder: Any, x: Any) -> Any:
     x = builder.select(builder.fcmp_ordered("<", x, high), x, high)
     shifted, whole = _round(builder, builder.fmul(x, constant(1.4426950408889634)))
     minus = builder.fneg(whole)
-    rest = call(builder, "llvm.fmuladd.v16f32", VF, [minus, constant(0.693145751953125), x])
-    rest = call(builder, "llvm.fmuladd.v16f32", VF, [minus, constant(1.4286068203e-6), rest])
+    rest = fused(builder, minus, constant(0.693145751953125), x)
+    rest = fused(builder, minus, constant(1.4286068203e-6), rest)
     fraction = builder.fmul(rest, constant(1.4426950408889634))
     return _scaled(builder, _polynomial(builder, _EXP2, fraction), shifted)
 
@@ -190,7 +192,7 @@ def _log2(builder: Any, x: Any) -> Any:
     square = builder.fmul(s, s)
     series = _polynomial(builder, tuple(2 / (math.log(2) * k) for k in (9, 7, 5, 3, 1)), square)
     whole = builder.sitofp(exponent, VF)
-    return call(builder, "llvm.fmuladd.v16f32", VF, [s, series, whole])
+    return fused(builder, s, series, whole)
 
 
 # 2^f on [-1/2, 1/2]: least squares of the relative error at 200 Chebyshev nodes, highest power
@@ -216,15 +218,11 @@ _EXP2_UP = (
 )
 
 
-fma = _elementwise(3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [x, y, z]), f32x16)
+fma = _elementwise(3, fused, f32x16)
 """x * y + z; rounded once where the machine can, which is settled for all kernels alike."""
-fnma = _elementwise(
-    3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [b.fneg(x), y, z]), f32x16
-)
+fnma = _elementwise(3, lambda b, x, y, z: fused(b, b.fneg(x), y, z), f32x16)
 """z - x * y, rounded like :func:`fma`."""
-fms = _elementwise(
-    3, lambda b, x, y, z: call(b, "llvm.fmuladd.v16f32", VF, [x, y, b.fneg(z)]), f32x16
-)
+fms = _elementwise(3, lambda b, x, y, z: fused(b, x, y, b.fneg(z)), f32x16)
 """x * y - z, rounded like :func:`fma`."""
 vmin = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered("<", x, y), x, y), f32x16)
 vmax = _elementwise(2, lambda b, x, y: b.select(b.fcmp_ordered(">", x, y), x, y), f32x16)

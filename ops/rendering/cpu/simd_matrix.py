@@ -14,21 +14,16 @@ from numba import types
 from ops.rendering.cpu.simd import (
     F32,
     LANES,
-    VF,
     broadcast,
-    call,
     constant,
     f32x16,
+    fused,
     vector_intrinsic,
 )
 from ops.rendering.cpu.simd_memory import element, load_vector, offset, store_vector
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _SUMS = types.UniTuple(f32x16, LANES)
-
-
-def _fma(builder: Any, x: Any, y: Any, z: Any) -> Any:
-    return call(builder, "llvm.fmuladd.v16f32", VF, [x, y, z])
 
 
 @vector_intrinsic
@@ -78,7 +73,7 @@ def add_outer(typingctx: Any, sums: Any, vector: Any, array: Any, index: Any) ->
             number = builder.load(offset(builder, start, k))
             factor = broadcast(context, builder, number, types.float32)
             found.append(
-                _fma(builder, arguments[1], factor, builder.extract_value(arguments[0], k))
+                fused(builder, arguments[1], factor, builder.extract_value(arguments[0], k))
             )
         return context.make_tuple(builder, signature.return_type, found)
 
@@ -94,7 +89,9 @@ def add_products(typingctx: Any, sums: Any, vector: Any, array: Any, index: Any)
         found = []
         for k in range(LANES):
             other = load_vector(builder, offset(builder, start, LANES * k))
-            found.append(_fma(builder, arguments[1], other, builder.extract_value(arguments[0], k)))
+            found.append(
+                fused(builder, arguments[1], other, builder.extract_value(arguments[0], k))
+            )
         return context.make_tuple(builder, signature.return_type, found)
 
     return _SUMS(sums, vector, array, index), codegen
@@ -111,7 +108,7 @@ def weighted_sum(typingctx: Any, vectors: Any, array: Any, index: Any) -> Any:
             number = builder.load(offset(builder, start, k))
             factor = broadcast(context, builder, number, types.float32)
             vector = builder.extract_value(arguments[0], k)
-            chains[k % 4] = _fma(builder, vector, factor, chains[k % 4])
+            chains[k % 4] = fused(builder, vector, factor, chains[k % 4])
         low, high = builder.fadd(*chains[:2]), builder.fadd(*chains[2:])
         return builder.fadd(low, high)
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from ops.rendering.cpu.camera import CENTER
 from ops.rendering.cpu.jit import scalar_helper
-from ops.rendering.cpu.simd import LANES, fma, splat, vsqrt
+from ops.rendering.cpu.simd import LANES, fma, select, splat, vsqrt
 from ops.rendering.cpu.simd_matrix import transpose
 from ops.rendering.cpu.simd_memory import load3, vload, vstore
 
@@ -63,6 +63,14 @@ def direction(i: int, means: Any, cam: Any) -> Any:
     x, y, z = x - cam[CENTER], y - cam[CENTER + 1], z - cam[CENTER + 2]
     inverse = _f(1) / vsqrt(x * x + y * y + z * z)
     return x * inverse, y * inverse, z * inverse, inverse
+
+
+@scalar_helper
+def basis_where(seen: Any, i: int, degree: int, means: Any, cam: Any, scratch: Any) -> None:
+    """:func:`basis` in the directions of sixteen means; finite also where one is not seen."""
+    zero = splat(_f(0))
+    x, y, z, _ = direction(i, means, cam)
+    basis(degree, select(seen, x, zero), select(seen, y, zero), select(seen, z, zero), scratch)
 
 
 @scalar_helper
