@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import itertools
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -15,6 +15,8 @@ from ops.cameras import Cameras
 from ops.errors import InputError
 from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
+
+_RIGID = 0.01  # how far R R^T may be from the identity; poses that are optimised drift
 
 
 def render(
@@ -49,8 +51,8 @@ def render(
 
     Raises:
         InputError: A background of another shape, an SH degree that the splats do not hold, a
-            camera without pixels or with numbers that are not finite, tensors on several devices,
-            or a view that needs more memory than is free.
+            camera without pixels, with numbers that are not finite, with skew, or with a pose that
+            is not rigid, tensors on several devices, or a view that needs more memory than is free.
         UnavailableError: CUDA tensors on a machine whose gsplat cannot run.
     """
     settings = RenderSettings() if settings is None else settings
@@ -170,6 +172,31 @@ def _check_cameras(cameras: Cameras) -> None:
                 f"rendering: camera {name!r} should have a finite pose and intrinsics with "
                 "positive focal lengths; leave it out or correct it"
             )
+        if K[0][1] != 0 or K[1][0] != 0 or K[2] != [0, 0, 1]:
+            raise InputError(
+                f"rendering: camera {name!r} should have K = [[fx, 0, cx], [0, fy, cy], "
+                f"[0, 0, 1]], found {K}; skew is not drawn: undistort photos to pinhole cameras"
+            )
+        if not _is_rigid(viewmat):
+            raise InputError(
+                f"rendering: camera {name!r} should have a viewmat of a rotation and a translation "
+                f"over [0, 0, 0, 1], found {viewmat}; scale the scene and not its cameras, and "
+                "make a rotation that was optimised orthonormal again"
+            )
+
+
+def _is_rigid(viewmat: list[list[float]]) -> bool:
+    """Whether a matrix [4, 4] is a rotation (up to _RIGID, and no reflection) and a translation."""
+    if viewmat[3] != [0, 0, 0, 1]:
+        return False
+    a, b, c = (row[:3] for row in viewmat[:3])
+    products = (*(_dot(r, r) - 1 for r in (a, b, c)), _dot(a, b), _dot(a, c), _dot(b, c))
+    cross = (a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0])
+    return max(map(abs, products)) < _RIGID and _dot(cross, c) > 0
+
+
+def _dot(a: Sequence[float], b: Sequence[float]) -> float:
+    return a[0] * b[0] + a[1] * b[1] + a[2] * b[2]
 
 
 def _backgrounds(

@@ -48,6 +48,32 @@ def test_broken_camera_is_named(make, broken):
         render(make.splats(3), cameras)
 
 
+@pytest.mark.parametrize(
+    ("row", "column", "value"), [(0, 1, 0.5), (1, 0, 0.5), (2, 2, 2), (2, 0, 1)]
+)
+def test_intrinsics_that_are_not_a_pinhole_camera(make, row, column, value):
+    cameras = make.cameras([(8, 8), (8, 8)])
+    cameras.Ks[1, row, column] = value
+    with pytest.raises(InputError, match=r"camera '1' should have K = \[\[fx, 0, cx\]"):
+        render(make.splats(3), cameras)
+
+
+@pytest.mark.parametrize(
+    ("rows", "factor"), [(slice(0, 3), 2.0), (slice(1, 2), -1.0), (slice(3, 4), 2.0)]
+)
+def test_pose_that_is_not_rigid(make, rows, factor):
+    cameras = make.cameras([(8, 8), (8, 8)])
+    cameras.viewmats[1, rows] *= factor  # larger; mirrored; not over [0, 0, 0, 1]
+    with pytest.raises(InputError, match="camera '1' should have a viewmat of a rotation and"):
+        render(make.splats(3), cameras)
+
+
+def test_pose_that_drifted_while_it_was_optimised(make):
+    cameras = make.cameras([(8, 8)])
+    cameras.viewmats[0, :3, :3] += 1e-3
+    render(make.splats(3), cameras)
+
+
 def test_camera_without_pixels(make):
     cameras = replace(make.cameras([(8, 8)]), heights=(0,))
     with pytest.raises(InputError, match="at least one pixel, found 8 x 0"):
