@@ -120,7 +120,7 @@ def _plane_gradients(
 ) -> Floats:
     """[E, H, W] of the extras' gradients; 0 where there is none."""
     n_extras, height, width = shape
-    if v_depth is None and v_features is not None:
+    if v_features is not None and v_features.shape[2] == n_extras:  # depth is none of them
         return as_array(v_features.permute(2, 0, 1))
     planes = np.zeros((n_extras, height, width), np.float32)
     if v_features is not None:

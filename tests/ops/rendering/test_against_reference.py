@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import replace
 
 import pytest
@@ -222,3 +223,27 @@ def test_gradients_of_several_cameras_add_up(make):
         render(apart, cameras[c])[0].colors.square().sum().backward()
     for name, tensor in together.tensors().items():
         assert make.relative(tensor.grad, apart.tensors()[name].grad) < 1e-6, name
+
+
+@pytest.mark.parametrize("features", [2, 13])
+def test_losses_that_leave_out_some_of_what_was_rendered(make, features):
+    splats, cameras = make.splats(60, features=features), make.cameras([(WIDTH, HEIGHT)])
+    wanted = RenderSettings(expected_depth=True, median_depth=True, absgrad=True)
+    names = ("colors", "alphas", "features", "expected_depth")
+
+    def gradients(used, others_too):
+        """Of the sum of squares of the ``used`` images; the others with a factor of 0, or not."""
+        trained = make.trainable(splats)
+        [seen] = render(trained, cameras, wanted)
+        factors = {name: 1.0 if name in used else 0.0 for name in names}
+        images = [n for n in names if n in used or others_too]
+        sum(factors[n] * getattr(seen, n).square().sum() for n in images).backward()
+        found = {n: t.grad for n, t in trained.tensors().items() if t.grad is not None}
+        return found | {"means2d": seen.screen.means2d.grad, "absgrad": seen.screen.means2d.absgrad}
+
+    for count in (1, 2, 3):
+        for used in itertools.combinations(names, count):
+            found, expected = gradients(used, False), gradients(used, True)
+            for name, tensor in expected.items():
+                there = found.get(name, torch.zeros_like(tensor))
+                assert torch.allclose(there, tensor, rtol=1e-6, atol=0), (used, name)
