@@ -31,9 +31,18 @@ from ops.rendering.cpu.blending import (
     opacity_of,
     still_live,
 )
+from ops.rendering.cpu.extras import (
+    BACK_CHUNK,
+    MANY,
+    ROW,
+    backward_space,
+    chunk_gradients,
+    chunk_products,
+    extra_gradients,
+    padded_extras,
+)
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import FOOTPRINT, LOG2E
-from ops.rendering.cpu.raster_forward import MANY, copy_extras, padded_extras
 from ops.rendering.cpu.simd import (
     LANES,
     both,
@@ -46,19 +55,16 @@ from ops.rendering.cpu.simd import (
     vabs,
     vsum,
 )
-from ops.rendering.cpu.simd_matrix import add_products, load16, weighted_sum, zero16
 from ops.rendering.cpu.simd_memory import (
     align_stack,
     next_of,
     prefetch,
     sum16,
-    vfill,
     vload,
     vstore,
 )
 from ops.rendering.cpu.team import finish
 from ops.rendering.cpu.tiles import (
-    BIT,
     BLOCK_X,
     BLOCK_Y,
     BLOCKS,
@@ -79,21 +85,21 @@ _f = np.float32
 Q, Q_U, Q_Y, Q_UU, Q_UY, Q_YY, RED, GREEN, BLUE, ABS_X, ABS_Y = range(11)
 EXTRAS = 16
 
+# What is known of a block: transmittance; R; the loss gradients of red, green and blue. From
+# EXTRAS_AT on, those of the extras.
+OWN = 5
+R_AT, RED_AT, GREEN_AT, BLUE_AT, EXTRAS_AT = (k * LANES for k in (1, 2, 3, 4, OWN))
+
 
 def columns(n_extras: int) -> int:
     """How long a row is: whole vectors."""
     return EXTRAS + -(-n_extras // LANES) * LANES
 
 
-CHUNK = 32  # Gaussians whose extras are worked on together, where these are many
-_ROW = (BLOCKS + 1) * LANES  # of what a Gaussian of a chunk has in every block
-
-
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_backward` works in."""
-    padded = columns(n_extras) - EXTRAS
-    size = ((BLOCKS + 1) * (5 + padded_extras(n_extras)) + padded + 6) * LANES
-    return size + (CHUNK * (_ROW + LANES + 2) + 2 * BLOCKS + LANES if n_extras >= MANY else 0)
+    blocks = (BLOCKS + 1) * (OWN + padded_extras(n_extras))
+    return (blocks + columns(n_extras) - EXTRAS + 6) * LANES + backward_space(n_extras)
 
 
 @helper
@@ -126,89 +132,9 @@ def blend_again(o: int, alpha: Any, scratch: Any) -> Any:
 @helper
 def color_gradients(o: int, rgb: Any, scratch: Any) -> Any:
     """The loss gradients of a block's colours, and their products with a Gaussian's, summed."""
-    v0, v1 = vload(scratch, o + 2 * LANES), vload(scratch, o + 3 * LANES)
-    v2 = vload(scratch, o + 4 * LANES)
+    v0, v1 = vload(scratch, o + RED_AT), vload(scratch, o + GREEN_AT)
+    v2 = vload(scratch, o + BLUE_AT)
     return (v0, v1, v2), fma(v2, rgb[2], fma(v1, rgb[1], v0 * rgb[0]))
-
-
-@helper
-def extra_gradients(o: int, weight: Any, i: int, extras: Any, sums: int, scratch: Any) -> Any:
-    """Adds to the sums of the gradients of Gaussian i's extras; returns the products, summed."""
-    n_extras = extras.shape[1]
-    total = splat(_f(0))
-    for k in range(n_extras):
-        v = vload(scratch, o + (5 + k) * LANES)
-        total = fma(v, vfill(extras, i * n_extras + k), total)
-        to = sums + k * LANES
-        vstore(scratch, to, fma(weight, v, vload(scratch, to)))
-    return total
-
-
-@helper
-def chunk_products(
-    start: int,
-    stop: int,
-    live: int,
-    entries: Any,
-    masks: Any,
-    extras: Any,
-    stride: int,
-    scratch: Any,
-    products: Any,
-    local: Any,
-    reached_by: Any,
-) -> None:
-    """For the Gaussians from start to stop and the blocks they reach, what
-    :func:`extra_gradients` returns: sixteen extras of a chunk at a time, block by block, whose
-    gradients then stay in registers."""
-    for block in range(BLOCKS):
-        reached_by[block] = 0
-    for e in range(start, stop):
-        todo = masks[e] & live
-        while todo != 0:
-            reached_by[lowest_block(todo)] |= BIT[e - start]
-            todo &= todo - 1
-    for first in range(0, extras.shape[1], LANES):
-        for e in range(start, stop):
-            copy_extras(entries[e, 0], first, extras, local, (e - start) * LANES)
-        for block in range(BLOCKS):
-            todo = reached_by[block]
-            if todo != 0:
-                gradients = load16(scratch, block * stride + (5 + first) * LANES)
-                while todo != 0:
-                    number = lowest_block(todo)
-                    todo &= todo - 1
-                    slot = number * _ROW + block * LANES
-                    product = weighted_sum(gradients, local, number * LANES)
-                    if first > 0:
-                        product = product + vload(products, slot)
-                    vstore(products, slot, product)
-
-
-@helper
-def chunk_gradients(
-    start: int,
-    stop: int,
-    visited: Any,
-    entries: Any,
-    stride: int,
-    scratch: Any,
-    weights: Any,
-    table: Any,
-) -> None:
-    """The gradients of the extras of the Gaussians from start to stop, from their weights in the
-    blocks that they visited."""
-    n_columns = table.shape[1]
-    for first in range(0, n_columns - EXTRAS, LANES):
-        for e in range(start, stop):
-            sums = zero16()
-            todo = visited[e - start]
-            while todo != 0:
-                block = lowest_block(todo)
-                todo &= todo - 1
-                weight = vload(weights, (e - start) * _ROW + block * LANES)
-                sums = add_products(sums, weight, scratch, block * stride + (5 + first) * LANES)
-            sum16(table, entries[e, 1] * n_columns + EXTRAS + first, sums)
 
 
 @helper
@@ -216,8 +142,8 @@ def alpha_gradient(o: int, free: Any, alpha: Any, weight: Any, gc: Any, scratch:
     """alpha dL/dalpha in a block, whose R is brought up to date; 0 outside ``free``, where alpha
     is cut and does not move."""
     own = weight * gc
-    R = vload(scratch, o + LANES) - own
-    vstore(scratch, o + LANES, R)
+    R = vload(scratch, o + R_AT) - own
+    vstore(scratch, o + R_AT, R)
     return select(free, fnma(R, alpha / (_f(1) - alpha), own), _f(0))
 
 
@@ -234,6 +160,142 @@ def add_moments(q: Any, u: Any, y: Any, sums: Any) -> Any:
         fma(by_u, y, quy),
         fma(by_y, y, qyy),
     )
+
+
+@helper
+def open_block(
+    block: int,
+    n_extras: int,
+    stride: int,
+    tile_x: int,
+    tile_y: int,
+    image: Any,
+    transmittance: Any,
+    v_image: Any,
+    v_alphas: Any,
+    scratch: Any,
+    edge: Any,
+) -> None:
+    """Before any Gaussian: transmittance 1, the loss gradients, and as R the whole pixel with its
+    colours."""
+    height, width = image.shape[0], image.shape[1]
+    o = block * stride
+    vstore(scratch, o, select(inside_image(block, tile_x, tile_y, width, height), _f(1), _f(0)))
+    Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+    if height <= Y or width <= X:
+        for k in range(o + R_AT, o + stride, LANES):
+            vstore(scratch, k, splat(_f(0)))
+        return
+    c0, c1, c2 = read_block3(image, Y, X, edge)
+    v0, v1, v2 = read_block3(v_image, Y, X, edge)
+    R = fma(v0, c0, fma(v1, c1, v2 * c2))
+    if v_alphas.shape[0] > 0:
+        v = read_block(v_alphas, Y, X, edge)
+        R = fnma(v, read_block(transmittance, Y, X, edge), R)
+    vstore(scratch, o + R_AT, R)
+    vstore(scratch, o + RED_AT, v0)
+    vstore(scratch, o + GREEN_AT, v1)
+    vstore(scratch, o + BLUE_AT, v2)
+    for k in range(o + EXTRAS_AT + n_extras * LANES, o + stride, LANES):
+        vstore(scratch, k, splat(_f(0)))
+
+
+@helper
+def open_plane(
+    k: int,
+    stride: int,
+    tile_x: int,
+    tile_y: int,
+    plane: Any,
+    v_plane: Any,
+    scratch: Any,
+    edge: Any,
+) -> None:
+    """Before any Gaussian: the loss gradients of extra k, and its part of R, in all blocks."""
+    todo = blocks_in_image(tile_x, tile_y, plane.shape[1], plane.shape[0])
+    while todo != 0:
+        block = lowest_block(todo)
+        todo &= todo - 1
+        o = block * stride
+        Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
+        v = read_block(v_plane, Y, X, edge)
+        vstore(scratch, o + EXTRAS_AT + k * LANES, v)
+        R = fma(v, read_block(plane, Y, X, edge), vload(scratch, o + R_AT))
+        vstore(scratch, o + R_AT, R)
+
+
+@helper
+def blend_back(
+    todo: int,
+    i: int,
+    row: int,
+    kept_at: int,
+    tile_x: int,
+    tile_y: int,
+    footprints: Any,
+    extras: Any,
+    sums: int,
+    with_abs: Any,
+    stride: int,
+    scratch: Any,
+    lanes: Any,
+    kept: Any,
+    table: Any,
+) -> None:
+    """Takes Gaussian i off the blocks of ``todo``, and writes what a row of the table at ``row``
+    begins with.
+
+    With few extras their gradients are added to the vectors at ``sums``; with many, ``kept`` holds
+    at ``kept_at`` what :func:`chunk_products` put there, and then weights.
+    """
+    many = False
+    if extras is not None:
+        many = extras.shape[1] >= MANY
+    zero = splat(_f(0))
+    footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
+    _, _, across_u, down_u, down_y, _ = footprint
+    rgb = color_of(i, footprints)
+    moments = (zero, zero, zero, zero, zero, zero)
+    g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
+    one, two, todo = begin_two(todo, footprint)
+    while one[0] < BLOCKS:
+        # Begun before these two are done: a processor does not look far enough ahead.
+        next_one, next_two, todo = begin_two(todo, footprint)
+        block0, u0, y0, full0, alpha0 = one
+        block1, u1, y1, full1, alpha1 = two
+        one, two = next_one, next_two
+        o0, o1 = block0 * stride, block1 * stride
+        going_on0, _, weight0 = blend_again(o0, alpha0, scratch)
+        going_on1, _, weight1 = blend_again(o1, alpha1, scratch)
+        note_lanes(lanes, block0, going_on0)
+        note_lanes(lanes, block1, going_on1)
+        v, gc0 = color_gradients(o0, rgb, scratch)
+        g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
+        v, gc1 = color_gradients(o1, rgb, scratch)
+        g0, g1, g2 = fma(weight1, v[0], g0), fma(weight1, v[1], g1), fma(weight1, v[2], g2)
+        if extras is not None:
+            if many:
+                slot0, slot1 = kept_at + block0 * LANES, kept_at + block1 * LANES
+                gc0, gc1 = gc0 + vload(kept, slot0), gc1 + vload(kept, slot1)
+                vstore(kept, slot0, weight0)
+                vstore(kept, slot1, weight1)
+            else:
+                e0, e1 = o0 + EXTRAS_AT, o1 + EXTRAS_AT
+                gc0 = gc0 + extra_gradients(e0, weight0, i, extras, sums, scratch)
+                gc1 = gc1 + extra_gradients(e1, weight1, i, extras, sums, scratch)
+        free0 = both(going_on0, ge(MAX_ALPHA, full0))
+        free1 = both(going_on1, ge(MAX_ALPHA, full1))
+        q0 = alpha_gradient(o0, free0, alpha0, weight0, gc0, scratch)
+        q1 = alpha_gradient(o1, free1, alpha1, weight1, gc1, scratch)
+        moments = add_moments(q1, u1, y1, add_moments(q0, u0, y0, moments))
+        if with_abs is not None and with_abs:
+            qu0, qu1 = q0 * u0, q1 * u1
+            ax = ax + vabs(qu0) + vabs(qu1)
+            ay = ay + vabs(fnma(down_u, qu0, q0 * y0 * down_y))
+            ay = ay + vabs(fnma(down_u, qu1, q1 * y1 * down_y))
+    ax = ax * across_u * (_f(2) / LOG2E)
+    ay = ay * (_f(2) / LOG2E)
+    sum16(table, row, (*moments, g0, g1, g2, ax, ay, zero, zero, zero, zero, zero))
 
 
 _SIGNATURE = (
@@ -284,19 +346,18 @@ def raster_backward(
     if extras is not None:
         n_extras = extras.shape[1]
     n_columns = table.shape[1]
-    with_alphas = v_alphas.shape[0] > 0
-    # Of a block: transmittance, R, gradient of each channel. Behind all: a vector per extra to sum.
     many = n_extras >= MANY
     room = n_columns - EXTRAS if many else n_extras
-    stride = (5 + room) * LANES
+    stride = EXTRAS_AT + room * LANES
+    # Behind the blocks: a vector per extra to sum, and what chunks of many extras need.
     sums = (BLOCKS + 1) * stride
     scratch = space[part]
     edge = scratch[sums + (n_columns - EXTRAS) * LANES :]
     lanes = edge[3 * LANES :]
-    kept = edge[6 * LANES :]  # of a chunk: products with the extras, then weights
-    local = kept[CHUNK * _ROW :]
-    visited = local[CHUNK * LANES :].view(np.int64)
-    reached_by = visited[CHUNK:]
+    kept = edge[6 * LANES :]
+    local = kept[BACK_CHUNK * ROW :]
+    visited = local[BACK_CHUNK * LANES :].view(np.int64)
+    reached_by = visited[BACK_CHUNK:]
     zero = splat(_f(0))
     for k in range(n_columns - EXTRAS):
         vstore(scratch, sums + k * LANES, zero)
@@ -305,108 +366,40 @@ def raster_backward(
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
-            inside = inside_image(block, tile_x, tile_y, width, height)
-            o = block * stride
-            vstore(scratch, o, select(inside, _f(1), _f(0)))
-            Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
-            if height <= Y or width <= X:
-                for k in range(1, 5 + room):
-                    vstore(scratch, o + k * LANES, zero)
-                continue
-            c0, c1, c2 = read_block3(image, Y, X, edge)
-            v0, v1, v2 = read_block3(v_image, Y, X, edge)
-            R = fma(v0, c0, fma(v1, c1, v2 * c2))
-            if with_alphas:
-                v = read_block(v_alphas, Y, X, edge)
-                R = fnma(v, read_block(transmittance, Y, X, edge), R)
-            vstore(scratch, o + 2 * LANES, v0)
-            vstore(scratch, o + 3 * LANES, v1)
-            vstore(scratch, o + 4 * LANES, v2)
-            vstore(scratch, o + LANES, R)
-            for k in range(n_extras, room):
-                vstore(scratch, o + (5 + k) * LANES, zero)
+            open_block(
+                *(block, n_extras, stride, tile_x, tile_y, image, transmittance),
+                *(v_image, v_alphas, scratch, edge),
+            )
         for k in range(n_extras):  # plane by plane: they lie far apart in memory
-            plane, v_plane = planes[k], v_planes[k]
-            inside_tile = blocks_in_image(tile_x, tile_y, width, height)
-            while inside_tile != 0:
-                block = lowest_block(inside_tile)
-                inside_tile &= inside_tile - 1
-                o = block * stride
-                Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
-                v = read_block(v_plane, Y, X, edge)
-                vstore(scratch, o + (5 + k) * LANES, v)
-                R = fma(v, read_block(plane, Y, X, edge), vload(scratch, o + LANES))
-                vstore(scratch, o + LANES, R)
+            open_plane(k, stride, tile_x, tile_y, planes[k], v_planes[k], scratch, edge)
         live = blocks_in_image(tile_x, tile_y, width, height)
         end = ends[tile]
         forget_lanes(lanes)
         for at in range(offsets[tile], end):
             if at % CHECK_EVERY == 0:  # see the forward pass
                 live = still_live(live, lanes, stride, scratch)
-            number = (at - offsets[tile]) % CHUNK
+            number = (at - offsets[tile]) % BACK_CHUNK
             if extras is not None and many and number == 0:
-                stop = min(at + CHUNK, end)
                 chunk_products(
-                    *(at, stop, live, entries, masks, extras),
-                    *(stride, scratch, kept, local, reached_by),
+                    *(at, min(at + BACK_CHUNK, end), live, entries, masks, extras),
+                    *(EXTRAS_AT, stride, scratch, kept, local, reached_by),
                 )
-            i = entries[at, 0]
-            row = entries[at, 1] * n_columns
             todo = masks[at] & live
             if many:
                 visited[number] = todo
             ahead_at = min(at + AHEAD, end - 1)
             prefetch(footprints, entries[ahead_at, 0] * FOOTPRINT)
             prefetch(table, entries[ahead_at, 1] * n_columns)
-            footprint = footprint_in_tile(i, footprints, tile_x, tile_y)
-            _, _, across_u, down_u, down_y, _ = footprint
-            rgb = color_of(i, footprints)
-            moments = (zero, zero, zero, zero, zero, zero)
-            g0, g1, g2, ax, ay = zero, zero, zero, zero, zero
-            one, two, todo = begin_two(todo, footprint)
-            while one[0] < BLOCKS:
-                # Begun before these two are done: a processor does not look far enough ahead.
-                next_one, next_two, todo = begin_two(todo, footprint)
-                block0, u0, y0, full0, alpha0 = one
-                block1, u1, y1, full1, alpha1 = two
-                one, two = next_one, next_two
-                going_on0, _, weight0 = blend_again(block0 * stride, alpha0, scratch)
-                going_on1, _, weight1 = blend_again(block1 * stride, alpha1, scratch)
-                note_lanes(lanes, block0, going_on0)
-                note_lanes(lanes, block1, going_on1)
-                v, gc0 = color_gradients(block0 * stride, rgb, scratch)
-                g0, g1, g2 = fma(weight0, v[0], g0), fma(weight0, v[1], g1), fma(weight0, v[2], g2)
-                v, gc1 = color_gradients(block1 * stride, rgb, scratch)
-                g0, g1, g2 = fma(weight1, v[0], g0), fma(weight1, v[1], g1), fma(weight1, v[2], g2)
-                if extras is not None:
-                    if many:
-                        slot0 = number * _ROW + block0 * LANES
-                        slot1 = number * _ROW + block1 * LANES
-                        gc0, gc1 = gc0 + vload(kept, slot0), gc1 + vload(kept, slot1)
-                        vstore(kept, slot0, weight0)
-                        vstore(kept, slot1, weight1)
-                    else:
-                        o0, o1 = block0 * stride, block1 * stride
-                        gc0 = gc0 + extra_gradients(o0, weight0, i, extras, sums, scratch)
-                        gc1 = gc1 + extra_gradients(o1, weight1, i, extras, sums, scratch)
-                free0 = both(going_on0, ge(MAX_ALPHA, full0))
-                free1 = both(going_on1, ge(MAX_ALPHA, full1))
-                q0 = alpha_gradient(block0 * stride, free0, alpha0, weight0, gc0, scratch)
-                q1 = alpha_gradient(block1 * stride, free1, alpha1, weight1, gc1, scratch)
-                moments = add_moments(q1, u1, y1, add_moments(q0, u0, y0, moments))
-                if with_abs is not None and with_abs:
-                    qu0, qu1 = q0 * u0, q1 * u1
-                    ax = ax + vabs(qu0) + vabs(qu1)
-                    ay = ay + vabs(fnma(down_u, qu0, q0 * y0 * down_y))
-                    ay = ay + vabs(fnma(down_u, qu1, q1 * y1 * down_y))
-            ax = ax * across_u * (_f(2) / LOG2E)
-            ay = ay * (_f(2) / LOG2E)
-            rest = (g0, g1, g2, ax, ay, zero, zero, zero, zero, zero)
-            sum16(table, row, (*moments, *rest))
+            blend_back(
+                *(todo, entries[at, 0], entries[at, 1] * n_columns, number * ROW),
+                *(tile_x, tile_y, footprints, extras, sums, with_abs),
+                *(stride, scratch, lanes, kept, table),
+            )
             if many:
-                if number == CHUNK - 1 or at == end - 1:
+                if number == BACK_CHUNK - 1 or at == end - 1:
                     chunk_gradients(
-                        at - number, at + 1, visited, entries, stride, scratch, kept, table
+                        *(at - number, at + 1, visited, entries, EXTRAS_AT, stride, scratch),
+                        *(kept, table, EXTRAS),
                     )
                 continue
             for k in range(n_extras):

@@ -20,6 +20,17 @@ from ops.rendering.cpu.blending import (
     opacity_of,
     origin_in_tile,
 )
+from ops.rendering.cpu.extras import (
+    CHUNK,
+    MANY,
+    SLOTS,
+    blend_chunk,
+    blend_extras,
+    forget_weights,
+    forward_space,
+    keep_weight,
+    padded_extras,
+)
 from ops.rendering.cpu.jit import helper, kernel
 from ops.rendering.cpu.projection import (
     DEPTH,
@@ -41,7 +52,6 @@ from ops.rendering.cpu.simd import (
     splat,
     unless,
 )
-from ops.rendering.cpu.simd_matrix import add_outer, load16, store16
 from ops.rendering.cpu.simd_memory import (
     align_stack,
     item,
@@ -72,10 +82,6 @@ from ops.rendering.cpu.tiles import (
 _f = np.float32
 
 
-MANY = 12  # extras that are not blended one by one
-CHUNK = 128  # Gaussians whose weights are kept until their extras are blended; whole rounds
-_SLOTS = (BLOCKS + 1) * CHUNK
-
 # What is known of a block: transmittance, which goes on to fall where a pixel is finished; what of
 # it is left in the end; red, green, blue; where they are asked for, median depth and extras.
 LEFT = 1
@@ -86,18 +92,10 @@ PLAIN = 5  # vectors of a block without median depth and extras
 ROUND = 64  # Gaussians that a block blends before the next block has its turn
 
 
-def padded_extras(n_extras: int) -> int:
-    """How many extras a block has room for: where they are many, whole vectors of them."""
-    return n_extras if n_extras < MANY else -(-n_extras // LANES) * LANES
-
-
 def workspace_size(n_extras: int) -> int:
     """Floats that a part of :func:`raster_forward` works in."""
-    size = (BLOCKS + 1) * (EXTRAS_AT + padded_extras(n_extras) * LANES) + (3 + ROUND + 8) * LANES
-    if n_extras < MANY:
-        return size
-    # Weights; whose they are, and how many a block has; extras of a chunk.
-    return size + _SLOTS * LANES + _SLOTS + (BLOCKS + 1) + CHUNK * LANES + 3 * LANES
+    blocks = (BLOCKS + 1) * (EXTRAS_AT + padded_extras(n_extras) * LANES)
+    return blocks + 3 * LANES + ROUND * FOOTPRINT + 2 * BLOCKS + forward_space(n_extras)
 
 
 @helper
@@ -166,66 +164,92 @@ def note_median(o: int, going_on: Any, T: Any, after: Any, depth: Any, scratch: 
 
 
 @helper
-def blend_extras(o: int, weight: Any, i: int, extras: Any, scratch: Any) -> None:
-    """Adds whatever else Gaussian i has to the block that lies at ``o``."""
-    n_extras = extras.shape[1]
-    at = o + EXTRAS_AT
-    for k in range(i * n_extras, (i + 1) * n_extras):
-        vstore(scratch, at, fma(weight, vfill(extras, k), vload(scratch, at)))
-        at += LANES
+def open_block(
+    block: int, stride: int, tile_x: int, tile_y: int, width: int, height: int, scratch: Any
+) -> None:
+    """Before any Gaussian: transmittance 1 inside the image and 0 beside it, and nothing else."""
+    o = block * stride
+    T = select(inside_image(block, tile_x, tile_y, width, height), _f(1), _f(0))
+    vstore(scratch, o, T)
+    vstore(scratch, o + LEFT * LANES, T)
+    for k in range(o + RED_AT, o + stride, LANES):
+        vstore(scratch, k, splat(_f(0)))
 
 
 @helper
-def keep_weight(block: int, number: int, weight: Any, weights: Any, whose: Any) -> None:
-    """Keeps a block's weights of a Gaussian of the chunk, unless they are 0."""
-    count = whose[_SLOTS + block]
-    slot = block * CHUNK + count
-    vstore(weights, slot * LANES, weight)
-    whose[slot] = number
-    whose[_SLOTS + block] = count + np.int32(any_lane(gt(weight, splat(_f(0)))))
-
-
-@helper
-def copy_extras(i: int, first: int, extras: Any, to: Any, at: int) -> None:
-    """Sixteen extras of Gaussian i from ``first``; 0 behind the last."""
-    n_extras = extras.shape[1]
-    if first + LANES <= n_extras:
-        vstore(to, at, vload(extras, i * n_extras + first))
-        return
-    for k in range(LANES):
-        to[at + k] = extras[i, first + k] if first + k < n_extras else _f(0)
-
-
-@helper
-def blend_chunk(
-    start: int,
-    stop: int,
+def blend_round(
+    at: int,
+    count: int,
+    chunk: int,
+    live: int,
+    queue: Any,
+    reached_by: Any,
     entries: Any,
     extras: Any,
+    with_median: bool,
     stride: int,
     scratch: Any,
     weights: Any,
     whose: Any,
-    local: Any,
-) -> None:
-    """Adds the extras of the Gaussians from start to stop to all blocks, and forgets the weights.
+) -> int:
+    """Blends the ``count`` Gaussians of the queue, which are the entries from ``at`` on.
 
-    For sixteen extras at a time a block is the product of its weights with the extras: what is
-    blended stays in registers, and the extras of a chunk in the nearest cache.
+    Block after block, whose pixels stay in registers meanwhile. Weights for many extras are kept
+    as those of Gaussians of the chunk that begins at entry ``chunk``. Returns the blocks of
+    ``live`` that are not finished.
     """
-    for first in range(0, extras.shape[1], LANES):
-        for e in range(start, stop):
-            copy_extras(entries[e, 0], first, extras, local, (e - start) * LANES)
-        for block in range(BLOCKS):
-            count = whose[_SLOTS + block]
-            if count > 0:
-                o = block * stride + EXTRAS_AT + first * LANES
-                sums = load16(scratch, o)
-                for slot in range(block * CHUNK, block * CHUNK + count):
-                    sums = add_outer(sums, vload(weights, slot * LANES), local, whose[slot] * LANES)
-                store16(scratch, o, sums)
-    for block in range(BLOCKS + 1):
-        whose[_SLOTS + block] = 0
+    many = False
+    if extras is not None:
+        many = extras.shape[1] >= MANY
+    here = -1 if count == ROUND else (1 << count) - 1
+    todo = live
+    while todo != 0:
+        block = lowest_block(todo)
+        todo &= todo - 1
+        who = item(reached_by, block) & here
+        if who == 0:
+            continue
+        o = block * stride
+        x, y = pixels_of(block)
+        pixels = load_pixels(scratch, o)
+        while who != 0:
+            place = lowest_block(who)
+            who &= who - 1
+            _, _, exponent = exponent_at(x, y, footprint_in_line(place, queue))
+            _, alpha = opacity_of(exponent)
+            T = pixels[0]
+            going_on, weight, pixels = blend(alpha, color_of(place, queue), pixels)
+            if with_median:
+                depth = vfill(queue, place * FOOTPRINT + DEPTH)
+                note_median(o, going_on, T, pixels[0], depth, scratch)
+            if extras is not None:
+                e = at + place
+                if many:
+                    keep_weight(block, e - chunk, weight, weights, whose)
+                else:
+                    blend_extras(o + EXTRAS_AT, weight, item(entries, 2 * e), extras, scratch)
+        going_on = gt(pixels[0], STOP)
+        # 0 where finished, before it becomes so small that arithmetic with it is slow.
+        T = select(going_on, pixels[0], _f(0))
+        store_pixels(scratch, o, (T, pixels[1], pixels[2], pixels[3], pixels[4]))
+        if not any_lane(going_on):
+            live &= ~BIT[block]
+    return live
+
+
+@helper
+def over_background(o: int, Y: int, X: int, background: Any, scratch: Any, edge: Any) -> Any:
+    """What is left of the background in the block at ``o``, and its colours in front of it."""
+    T = vload(scratch, o + LEFT * LANES)
+    r, g, b = vload(scratch, o + RED_AT), vload(scratch, o + GREEN_AT), vload(scratch, o + BLUE_AT)
+    if background.shape[0] * background.shape[1] == 1:
+        r = fma(T, background[0, 0, 0], r)
+        g = fma(T, background[0, 0, 1], g)
+        b = fma(T, background[0, 0, 2], b)
+    else:
+        behind = read_block3(background, Y, X, edge)
+        r, g, b = fma(T, behind[0], r), fma(T, behind[1], g), fma(T, behind[2], b)
+    return T, (r, g, b)
 
 
 _SIGNATURE = (
@@ -299,68 +323,35 @@ def raster_forward(
     queue = edge[3 * LANES :]
     reached_by = queue[ROUND * FOOTPRINT :].view(np.int64)
     weights = queue[ROUND * FOOTPRINT + 2 * BLOCKS :]
-    local = weights[_SLOTS * LANES :]
+    local = weights[SLOTS * LANES :]
     whose = local[CHUNK * LANES :].view(np.int32)
     if many:
-        for block in range(BLOCKS + 1):
-            whose[_SLOTS + block] = 0
+        forget_weights(whose)
     tile = next_of(counter)
     while tile < n_tiles:
         tile_y = tile // across * TILE
         tile_x = tile % across * TILE
         for block in range(BLOCKS + 1):
-            inside = inside_image(block, tile_x, tile_y, width, height)
-            T = select(inside, _f(1), _f(0))
-            vstore(scratch, block * stride, T)
-            vstore(scratch, block * stride + LEFT * LANES, T)
-            for o in range(block * stride + RED_AT, (block + 1) * stride, LANES):
-                vstore(scratch, o, splat(_f(0)))
+            open_block(block, stride, tile_x, tile_y, width, height, scratch)
         live = blocks_in_image(tile_x, tile_y, width, height)
         at = offsets[tile]
         end = offsets[tile + 1]
         chunk = at
         while at < end and live != 0:
-            # Block after block, whose pixels stay in registers meanwhile.
             stop = min(at + ROUND, end)
             line_up(at, stop, end, tile_x, tile_y, entries, footprints, queue)
             transpose_masks(masks, at, reached_by)
-            here = -1 if stop - at == ROUND else (1 << (stop - at)) - 1
-            todo = live
-            while todo != 0:
-                block = lowest_block(todo)
-                todo &= todo - 1
-                who = item(reached_by, block) & here
-                if who == 0:
-                    continue
-                o = block * stride
-                x, y = pixels_of(block)
-                pixels = load_pixels(scratch, o)
-                while who != 0:
-                    place = lowest_block(who)
-                    who &= who - 1
-                    _, _, exponent = exponent_at(x, y, footprint_in_line(place, queue))
-                    _, alpha = opacity_of(exponent)
-                    T = pixels[0]
-                    going_on, weight, pixels = blend(alpha, color_of(place, queue), pixels)
-                    if with_median:
-                        depth = vfill(queue, place * FOOTPRINT + DEPTH)
-                        note_median(o, going_on, T, pixels[0], depth, scratch)
-                    if extras is not None:
-                        e = at + place
-                        if many:
-                            keep_weight(block, e - chunk, weight, weights, whose)
-                        else:
-                            blend_extras(o, weight, item(entries, 2 * e), extras, scratch)
-                going_on = gt(pixels[0], STOP)
-                # 0 where finished, before it becomes so small that arithmetic with it is slow.
-                T = select(going_on, pixels[0], _f(0))
-                store_pixels(scratch, o, (T, pixels[1], pixels[2], pixels[3], pixels[4]))
-                if not any_lane(going_on):
-                    live &= ~BIT[block]
+            live = blend_round(
+                *(at, stop - at, chunk, live, queue, reached_by, entries, extras, with_median),
+                *(stride, scratch, weights, whose),
+            )
             at = stop
             chunk_ends = many and (at == end or live == 0 or at - chunk == CHUNK)
             if extras is not None and chunk_ends:
-                blend_chunk(chunk, at, entries, extras, stride, scratch, weights, whose, local)
+                blend_chunk(
+                    *(chunk, at, entries, extras, EXTRAS_AT, stride, scratch),
+                    *(weights, whose, local),
+                )
                 chunk = at
         ends[tile] = at
         shown = blocks_in_image(tile_x, tile_y, width, height)
@@ -369,22 +360,10 @@ def raster_forward(
             shown &= shown - 1
             Y, X = tile_y + int(BLOCK_Y[block]), tile_x + int(BLOCK_X[block])
             o = block * stride
-            T = vload(scratch, o + LEFT * LANES)
+            T, rgb = over_background(o, Y, X, background, scratch, edge)
             write_block(transmittance, Y, X, T, edge)
             write_block(alphas, Y, X, _f(1) - T, edge)
-            r, g, b = (
-                vload(scratch, o + RED_AT),
-                vload(scratch, o + GREEN_AT),
-                vload(scratch, o + BLUE_AT),
-            )
-            if background.shape[0] * background.shape[1] == 1:
-                r = fma(T, background[0, 0, 0], r)
-                g = fma(T, background[0, 0, 1], g)
-                b = fma(T, background[0, 0, 2], b)
-            else:
-                behind = read_block3(background, Y, X, edge)
-                r, g, b = fma(T, behind[0], r), fma(T, behind[1], g), fma(T, behind[2], b)
-            write_block3(image, Y, X, (r, g, b), edge)
+            write_block3(image, Y, X, rgb, edge)
             if median is not None and with_median:
                 write_block(median, Y, X, vload(scratch, o + MEDIAN_AT), edge)
         for k in range(n_extras):  # plane by plane: they lie far apart in memory
