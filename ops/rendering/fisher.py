@@ -210,7 +210,8 @@ def uncertainty_maps(
         [H, W] per view, variances for a pixel noise of 1; 0 where nothing is seen.
 
     Raises:
-        InputError: As for rendering; splats that are not on the CPU; a prior that is not positive.
+        InputError: As for rendering; splats that are not on the CPU; a prior that is not positive;
+            information of other splats, or that is negative or not finite.
     """
     if splats.means.device.type != "cpu":
         raise InputError(
@@ -219,6 +220,7 @@ def uncertainty_maps(
         )
     if not 0 < prior < float("inf"):
         raise InputError(f"uncertainty maps: prior should be positive and finite, found {prior}")
+    _check_information(information, splats)
     from ops.rendering.cpu.fisher import uncertainty_view
 
     settings = _without_depths(settings)
@@ -233,6 +235,23 @@ def uncertainty_maps(
         )
         for c in range(len(cameras))
     ]
+
+
+def _check_information(information: Fisher, splats: Splats) -> None:
+    """Kernels read as many numbers as the splats have."""
+    expected = {name: tuple(t.shape) for name, t in splats.tensors().items()}
+    found = {name: tuple(t.shape) for name, t in information.tensors().items()}
+    if found != expected:
+        raise InputError(
+            f"uncertainty maps: information should be of these splats, with shapes {expected}; "
+            f"found {found}; score the splats with fisher_information"
+        )
+    for name, value in information.tensors().items():
+        if not bool(((value >= 0) & (value < float("inf"))).all()):
+            raise InputError(
+                f"uncertainty maps: information should be finite and not negative, which that of "
+                f"{name} is not"
+            )
 
 
 def _probed(

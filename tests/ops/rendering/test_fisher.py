@@ -268,3 +268,22 @@ def test_what_was_seen_is_less_uncertain(make):
         uncertainty_maps(splats, cameras, once, prior=0)
     with pytest.raises(InputError, match="need splats on 'cpu', found 'meta'"):
         uncertainty_maps(splats.to("meta"), cameras, once)
+
+
+def test_information_of_other_splats(make):
+    splats, cameras = make.splats(60, degree=2, features=2), make.cameras([(30, 24)])
+    [fewer] = fisher_information(splats.select(torch.arange(50)), cameras)
+    [bare] = fisher_information(replace(splats, features=None), cameras)
+    [lower] = fisher_information(replace(splats, shN=splats.shN[:, :3]), cameras)
+    for other in (fewer, bare, lower):  # kernels would read beyond the end
+        with pytest.raises(InputError, match=r"of these splats, with shapes .*\(60, 3\)"):
+            uncertainty_maps(splats, cameras, other)
+
+
+@pytest.mark.parametrize("value", [-1.0, float("nan"), float("inf")])
+def test_information_that_is_none(make, value):
+    splats, cameras = make.splats(20), make.cameras([(30, 24)])
+    [information] = fisher_information(splats, cameras)
+    information.quats[3, 1] = value
+    with pytest.raises(InputError, match="finite and not negative, which that of quats is not"):
+        uncertainty_maps(splats, cameras, information)
