@@ -31,6 +31,8 @@ def cache_folder(package: Path, name: str, keep: int = 5) -> str | None:
     digest = hashlib.sha256()
     for file in sorted(package.glob("*.py")):
         digest.update(file.read_bytes())
+    if os.environ.get("NUMBA_BOUNDSCHECK", "0") != "0":
+        digest.update(b"indices are checked")
     wanted = f"{name}-{digest.hexdigest()[:16]}"
     places = [package / "__pycache__", *_user_cache()]
     if os.environ.get("NUMBA_CACHE_DIR"):

@@ -293,7 +293,7 @@ def raster_forward(
         height: Of the image.
         offsets: [tiles + 1] where each tile's list starts in ``entries``.
         entries: [intersections, 2] from :func:`binning.place`.
-        masks: [intersections] from :func:`binning.place`.
+        masks: [intersections + ROUND] from :func:`binning.place`; the last ROUND are not used.
         footprints: [N, 16].
         extras: [N, E] whatever else is to be blended; or, and then no median either, None.
         background: [1, 1, 3] or [H, W, 3] colour behind everything.

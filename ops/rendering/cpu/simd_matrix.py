@@ -41,7 +41,7 @@ def load16(typingctx: Any, array: Any, index: Any) -> Any:
     """Sixteen vectors."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = element(context, builder, signature.args, arguments, 0)
+        start = element(context, builder, signature.args, arguments, count=LANES * LANES)
         vectors = [load_vector(builder, offset(builder, start, LANES * k)) for k in range(LANES)]
         return context.make_tuple(builder, signature.return_type, vectors)
 
@@ -53,7 +53,7 @@ def store16(typingctx: Any, array: Any, index: Any, vectors: Any) -> Any:
     """Writes sixteen vectors."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = element(context, builder, signature.args, arguments, 0)
+        start = element(context, builder, signature.args, arguments, count=LANES * LANES)
         for k in range(LANES):
             vector = builder.extract_value(arguments[2], k)
             store_vector(builder, vector, offset(builder, start, LANES * k))
@@ -67,7 +67,7 @@ def add_outer(typingctx: Any, sums: Any, vector: Any, array: Any, index: Any) ->
     """Adds the products of a vector with sixteen numbers to sixteen sums."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = element(context, builder, signature.args, arguments, 2)
+        start = element(context, builder, signature.args, arguments, 2, count=LANES)
         found = []
         for k in range(LANES):
             number = builder.load(offset(builder, start, k))
@@ -85,7 +85,7 @@ def add_products(typingctx: Any, sums: Any, vector: Any, array: Any, index: Any)
     """Adds the products of a vector with sixteen vectors, lane by lane, to sixteen sums."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = element(context, builder, signature.args, arguments, 2)
+        start = element(context, builder, signature.args, arguments, 2, count=LANES * LANES)
         found = []
         for k in range(LANES):
             other = load_vector(builder, offset(builder, start, LANES * k))
@@ -102,7 +102,7 @@ def weighted_sum(typingctx: Any, vectors: Any, array: Any, index: Any) -> Any:
     """The sum of sixteen vectors, each times its number."""
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        start = element(context, builder, signature.args, arguments, 1)
+        start = element(context, builder, signature.args, arguments, 1, count=LANES)
         chains = [constant(0.0)] * 4  # one would have to wait for itself
         for k in range(LANES):
             number = builder.load(offset(builder, start, k))
@@ -169,8 +169,10 @@ def transpose(
         kinds = signature.args
 
         def rows(array: int) -> list[Any]:
-            start = element(context, builder, kinds, arguments, array)
             step = context.cast(builder, arguments[array + 2], kinds[array + 2], types.intp)
+            last = builder.mul(step, ir.Constant(_I64, LANES - 1))
+            reach = builder.add(last, ir.Constant(_I64, LANES))
+            start = element(context, builder, kinds, arguments, array, count=reach)
             return [
                 builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
             ]

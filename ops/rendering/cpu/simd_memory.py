@@ -11,7 +11,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 
-from ops.rendering.cpu.jit import helper
+from ops.rendering.cpu.jit import config, helper
 from ops.rendering.cpu.simd import (
     F32,
     LANES,
@@ -22,21 +22,47 @@ from ops.rendering.cpu.simd import (
     vector_intrinsic,
 )
 
-_I64 = ir.IntType(64)
+_I32, _I64 = ir.IntType(32), ir.IntType(64)
 
 
-def _element(context: Any, builder: Any, kind: Any, array: Any, index: Any, index_kind: Any) -> Any:
-    """The address of one element."""
-    data = context.make_array(kind)(context, builder, array).data
-    at = context.cast(builder, index, index_kind, types.intp)
-    return builder.gep(data, [at])
+def _address(context: Any, builder: Any, kinds: Any, arguments: Any, which: int = 0) -> Any:
+    """The address of an element, and its index: argument ``which`` is the array, the next one the
+    index."""
+    made = context.make_array(kinds[which])(context, builder, arguments[which])
+    index = context.cast(builder, arguments[which + 1], kinds[which + 1], types.intp)
+    return builder.gep(made.data, [index]), index, made.nitems
 
 
-def element(context: Any, builder: Any, kinds: Any, arguments: Any, which: int) -> Any:
-    """The address of an element: argument ``which`` is the array, the next one the index."""
-    return _element(
-        context, builder, kinds[which], arguments[which], arguments[which + 1], kinds[which + 1]
-    )
+def element(
+    context: Any, builder: Any, kinds: Any, arguments: Any, which: int = 0, *, count: Any = 1
+) -> Any:
+    """The address of an element: argument ``which`` is the array, the next one the index.
+
+    With NUMBA_BOUNDSCHECK=1 the process ends with a message where ``count`` elements from there on
+    do not lie in the array.
+    """
+    address, index, size = _address(context, builder, kinds, arguments, which)
+    if config.BOUNDSCHECK:
+        count = ir.Constant(_I64, count) if isinstance(count, int) else count
+        _check_bounds(builder, index, count, size)
+    return address
+
+
+def _check_bounds(builder: Any, index: Any, count: Any, size: Any) -> None:
+    before = builder.icmp_signed("<", index, ir.Constant(_I64, 0))
+    behind = builder.icmp_signed(">", builder.add(index, count), size)
+    with builder.if_then(builder.or_(before, behind), likely=False):
+        name = builder.function.name.split("$")[0]
+        text = bytearray(f"{name}: %lld elements at %lld of %lld\n\0".encode())
+        words = cgutils.global_constant(
+            builder, "out_of_bounds", ir.Constant(ir.ArrayType(ir.IntType(8), len(text)), text)
+        )
+        kind = ir.FunctionType(_I32, [_I32, ir.PointerType(ir.IntType(8))], var_arg=True)
+        dprintf = cgutils.get_or_insert_function(builder.module, kind, "dprintf")
+        start = builder.bitcast(words, ir.PointerType(ir.IntType(8)))
+        builder.call(dprintf, [ir.Constant(_I32, 2), start, count, index, size])
+        ends = ir.FunctionType(ir.VoidType(), [])
+        builder.call(cgutils.get_or_insert_function(builder.module, ends, "abort"), [])
 
 
 def load_vector(builder: Any, address: Any) -> Any:
@@ -60,9 +86,7 @@ def vload(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        return load_vector(
-            builder, _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
-        )
+        return load_vector(builder, element(context, builder, kinds, arguments, count=LANES))
 
     return f32x16(array, index), codegen
 
@@ -73,9 +97,7 @@ def vfill(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        value = builder.load(
-            _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
-        )
+        value = builder.load(element(context, builder, kinds, arguments))
         return broadcast(context, builder, value, types.float32)
 
     return f32x16(array, index), codegen
@@ -87,7 +109,7 @@ def item(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        address = element(context, builder, kinds, arguments)
         return builder.load(address)
 
     return array.dtype(array, index), codegen
@@ -99,7 +121,7 @@ def put(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        address = element(context, builder, kinds, arguments)
         builder.store(context.cast(builder, arguments[2], kinds[2], kinds[0].dtype), address)
         return context.get_dummy_value()
 
@@ -112,7 +134,7 @@ def vstore(typingctx: Any, array: Any, index: Any, value: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        address = element(context, builder, kinds, arguments, count=LANES)
         store_vector(builder, arguments[2], address)
         return context.get_dummy_value()
 
@@ -139,7 +161,7 @@ def _column_loader(count: int) -> Any:
     def load(typingctx: Any, array: Any, index: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            start = element(context, builder, kinds, arguments, count=count * LANES)
             vectors = [
                 load_vector(builder, offset(builder, start, LANES * v)) for v in range(count)
             ]
@@ -167,7 +189,7 @@ def _column_storer(count: int, *, whole: bool = False) -> Any:
     def store(typingctx: Any, array: Any, index: Any, columns: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            start = element(context, builder, kinds, arguments, count=count * LANES)
             vectors = [builder.extract_value(arguments[2], c) for c in range(count)]
             for v in range(count):
                 places = range(LANES * v, LANES * (v + 1))
@@ -202,8 +224,10 @@ def _block_loader(count: int) -> Any:
     def load(typingctx: Any, array: Any, index: Any, stride: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
             step = context.cast(builder, arguments[2], kinds[2], types.intp)
+            rows = builder.mul(step, ir.Constant(_I64, _QUAD - 1))
+            reach = builder.add(rows, ir.Constant(_I64, _QUAD * count))
+            start = element(context, builder, kinds, arguments, count=reach)
             quads = []
             for row in range(_QUAD):
                 begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
@@ -239,8 +263,10 @@ def _block_storer(count: int) -> Any:
     def store(typingctx: Any, array: Any, index: Any, stride: Any, columns: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
             step = context.cast(builder, arguments[2], kinds[2], types.intp)
+            rows = builder.mul(step, ir.Constant(_I64, _QUAD - 1))
+            reach = builder.add(rows, ir.Constant(_I64, _QUAD * count))
+            start = element(context, builder, kinds, arguments, count=reach)
             vectors = [builder.extract_value(arguments[3], c) for c in range(count)]
             for row in range(_QUAD):
                 begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
@@ -292,7 +318,7 @@ def _sum_storer(count: int) -> Any:
     def store(typingctx: Any, array: Any, index: Any, vectors: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            start = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+            start = element(context, builder, kinds, arguments, count=count)
             given = [builder.extract_value(arguments[2], v) for v in range(count)]
             sums = _lane_sums(builder, given)
             if count < LANES:
@@ -336,7 +362,7 @@ def prefetch(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        address, _, _ = _address(context, builder, kinds, arguments)
         _prefetch(builder, address, False)
         return context.get_dummy_value()
 
@@ -349,7 +375,7 @@ def prefetch_to_write(typingctx: Any, array: Any, index: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
-        address = _element(context, builder, kinds[0], arguments[0], arguments[1], kinds[1])
+        address, _, _ = _address(context, builder, kinds, arguments)
         _prefetch(builder, address, True)
         return context.get_dummy_value()
 

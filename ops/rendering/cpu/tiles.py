@@ -90,7 +90,7 @@ def transpose_masks(typingctx: Any, masks: Any, at: Any, reached_by: Any) -> Any
         many, width = 64, 8
         words, octets = ir.VectorType(ir.IntType(64), many), ir.VectorType(ir.IntType(8), many)
         kinds = signature.args
-        start = element(context, builder, kinds, arguments, 0)
+        start = element(context, builder, kinds, arguments, count=many)
         rows = builder.load(builder.bitcast(start, ir.PointerType(words)))
         rows.align = 8
         to = context.make_array(kinds[2])(context, builder, arguments[2]).data

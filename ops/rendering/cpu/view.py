@@ -75,7 +75,7 @@ class View:
     extras: Floats  # [N, E] features, then depth where it is wanted
     offsets: NDArray[np.int64]  # [tiles + 1]
     entries: NDArray[np.int32]  # [intersections, 2]
-    masks: NDArray[np.int64]  # [intersections]
+    masks: NDArray[np.int64]  # [intersections + ROUND], the last ROUND not used
     spans: NDArray[np.int32]  # [N, 2] the records of each Gaussian
     n_records: int  # rows that a table with one for each record needs
 
@@ -233,7 +233,7 @@ def _bin(
     offsets = np.empty(tiles + 1, np.int64)
     scan(0, 1, counts, offsets)
     entries = np.empty((int(offsets[-1]), 2), np.int32)
-    entry_masks = np.empty(len(entries) + ROUND, np.int64)[: len(entries)]  # read beyond the end
+    entry_masks = np.empty(len(entries) + ROUND, np.int64)  # read a whole round at a time
     run(parts, place, starts, ends, records, masks, counts, entries, entry_masks)
     return offsets, entries, entry_masks, spans, room
 
