@@ -84,9 +84,9 @@ def _job(typingctx: Any, index: Any) -> Any:
 
 @kernel("void(i8[::1], i8, i8, i8)")
 def _watch(word: Any, wanted: int, looks: int, settle: int) -> None:
-    """Looks at a word until it is ``wanted``, so many times, and then a few times more."""
+    """Looks at a word until it has come to ``wanted``, so many times, and then a few times more."""
     for _ in range(looks):
-        if _look(word) == wanted:
+        if _look(word) >= wanted:
             break
     for _ in range(settle):
         _look(word)
@@ -111,9 +111,9 @@ def finish(part: int, parts: int) -> None:
 def _looks(seconds: float) -> int:
     """How many looks take so long."""
     word, count = np.zeros(1, np.int64), 2000
-    _watch(word, -1, 1, 0)
+    _watch(word, 1, 1, 0)
     start = time.perf_counter()
-    _watch(word, -1, count, 0)
+    _watch(word, 1, count, 0)
     return max(1, int(count * seconds / (time.perf_counter() - start)))
 
 
@@ -137,12 +137,12 @@ class _Word:
             self._bell.put(None)
 
     def wait(self, wanted: int, looks: int, settle_s: float) -> None:
-        if looks > 0 and self._value[0] != wanted:
+        if looks > 0 and self._value[0] < wanted:
             _watch(self._value, wanted, looks, _looks(settle_s))
-        if self._value[0] != wanted:
+        if self._value[0] < wanted:
             # Said before looking again: either this sees the number, or `set` sees this.
             self._asleep = True
-            while self._value[0] != wanted:
+            while self._value[0] < wanted:
                 self._bell.get()
             self._asleep = False
 
@@ -154,16 +154,17 @@ class _Worker:
         self._part = part
         self._jobs = 0
         self._given, self._done = _Word(), _Word()
-        self._job: tuple[Any, ...] | None = None
+        self._job: tuple[Any, ...] = ()
+        self._dismissed = False
         self._error: BaseException | None = None
         self._looks = 0
         name = f"splatworks-render-{part}"
         self._thread = threading.Thread(target=self._work, name=name, daemon=True)
         self._thread.start()
 
-    def give(self, job: tuple[Any, ...] | None, looks: int) -> None:
+    def give(self, job: tuple[Any, ...], looks: int) -> None:
         """Have the part of (compiled, parts, arguments) done, and the thread look so many times for
-        the next job then; None ends it."""
+        the next job then."""
         self._job, self._looks = job, looks
         self._jobs += 1
         self._given.set(self._jobs)
@@ -174,15 +175,21 @@ class _Worker:
         error, self._error = self._error, None
         return error
 
+    def dismiss(self) -> None:
+        """Ends the thread, after what it is at."""
+        self._dismissed = True
+        self._jobs += 1
+        self._given.set(self._jobs)
+
     def end(self) -> None:
-        self.give(None, 0)
+        self.dismiss()
         self._thread.join()
 
     def _work(self) -> None:
         number = 1
         while True:
             self._given.wait(number, self._looks, _STARTING_S)
-            if self._job is None:
+            if self._dismissed:
                 return
             compiled, parts, arguments = self._job
             try:
@@ -218,8 +225,10 @@ class _Team:
                 errors = [worker.wait(late) for worker in workers]
                 finished = True
         finally:
-            if not finished:  # interrupted: whoever is still at work is left alone
-                self.workers = []
+            if not finished:  # interrupted: whoever is still at work ends by itself
+                left, self.workers = self.workers, []
+                for worker in left:
+                    worker.dismiss()
         for error in errors:
             if error is not None:
                 raise error
@@ -253,12 +262,12 @@ def run(parts: int, compiled: Callable[..., None], *arguments: Any) -> None:
     """
     if parts <= 1:
         compiled(0, 1, *arguments)
-    elif _team.lock.acquire(blocking=False):
-        team = _team
-        try:
-            team.run(parts, compiled, arguments)
-        finally:
-            team.lock.release()
-    else:
+        return
+    team = _team
+    if team.lock.locked():
         for part in range(parts):
             compiled(part, parts, *arguments)
+        return
+    # Not acquire and release: an interruption between the two would leave the team locked.
+    with team.lock:
+        team.run(parts, compiled, arguments)

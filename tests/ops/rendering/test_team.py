@@ -79,11 +79,13 @@ def test_from_several_threads_at_once():
 
 def test_after_an_interruption_the_next_job_is_done():
     """As Ctrl+C does it: the caller leaves while a worker is still busy."""
-    let_go = threading.Event()
+    begun, let_go = threading.Event(), threading.Event()
 
     def slow(part, parts, out):
         if part == 0:
+            assert begun.wait(10)
             return
+        begun.set()
         let_go.wait(10)
         out[part] += 100
 
@@ -97,13 +99,19 @@ def test_after_an_interruption_the_next_job_is_done():
                 team._Worker.wait = wait
 
     busy, seen = np.zeros(2, int), np.zeros(2, int)
-    interrupted = Interrupted()
+    interrupted, before = Interrupted(), set(threading.enumerate())
     with pytest.raises(KeyboardInterrupt):
         interrupted.run(2, slow, (busy,))
+    [left_behind] = set(threading.enumerate()) - before
     team._Team.run(interrupted, 2, _note, (seen,))
     assert seen.tolist() == [1, 1]
     assert busy.tolist() == [0, 0]
     let_go.set()
+    left_behind.join(10)  # it ends by itself: many interruptions do not pile threads up
+    assert not left_behind.is_alive()
+    assert busy.tolist() == [0, 100]
+    for worker in interrupted.workers:
+        worker.end()
 
 
 def _in_child(queue):
