@@ -254,6 +254,8 @@ def _check_information(information: Fisher, splats: Splats) -> None:
             )
 
 
+@torch.inference_mode(False)
+@torch.enable_grad()
 def _probed(
     splats: Splats,
     camera: Cameras,
@@ -262,8 +264,11 @@ def _probed(
     background: Tensor | None,
 ) -> Fisher:
     """Mean squares of J^T probe over the probes."""
-    own = {name: value.detach().requires_grad_() for name, value in splats.tensors().items()}
-    generator = torch.Generator().manual_seed(fisher.seed)
+    # Copies: what was made in inference mode cannot be part of a graph.
+    own = {k: v.detach().clone().requires_grad_() for k, v in splats.tensors().items()}
+    camera = replace(camera, viewmats=camera.viewmats.clone(), Ks=camera.Ks.clone())
+    background = None if background is None else background.clone()
+    generator = torch.Generator("cpu").manual_seed(fisher.seed)
     [seen] = render(Splats(**own), camera, settings, background)
     stopped = None
     if seen.features is not None and not fisher.features_reach_shapes:
@@ -273,10 +278,10 @@ def _probed(
     products = None
     if fisher.blocks:
         whole = len(BLOCK_PARAMETERS)
-        products = torch.zeros(len(splats), whole, whole, device=splats.means.device)
+        products = splats.means.new_zeros(len(splats), whole, whole)
 
     def signs(like: Tensor) -> Tensor:
-        coins = torch.randint(0, 2, like.shape, generator=generator, dtype=torch.int8)
+        coins = torch.randint(0, 2, like.shape, generator=generator, dtype=torch.int8, device="cpu")
         return (2 * coins - 1).to(like)
 
     one_channel = fisher.variant == "fisherrf"

@@ -135,7 +135,7 @@ def _blank(
     background: Tensor | None,
 ) -> Rendering:
     """What no Gaussians look like."""
-    plane = torch.zeros(height, width, device=like.device)
+    plane = like.new_zeros(height, width)
     colors = plane[..., None].expand(height, width, 3)
     return Rendering(
         colors=colors.clone() if background is None else colors + background,
@@ -178,7 +178,7 @@ def _median_depth(gsplat: ModuleType, meta: dict[str, Any], width: int, height: 
     means2d, conics, opacities = meta["means2d"], meta["conics"], meta["opacities"]
     depths = meta["depths"][0]
     offsets, flatten_ids = meta["isect_offsets"], meta["flatten_ids"]
-    median = torch.zeros(height * width, device=depths.device)
+    median = depths.new_zeros(height * width)
     logs = torch.zeros(height * width, dtype=torch.float64, device=depths.device)
     ends = torch.cat([offsets.flatten()[1:], offsets.new_tensor([len(flatten_ids)])])
     longest = int((ends - offsets.flatten()).max()) if len(flatten_ids) else 0

@@ -7,6 +7,7 @@ import itertools
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from numbers import Integral
 
 import torch
 from torch import Tensor
@@ -50,9 +51,10 @@ def render(
         One rendering per camera, in order.
 
     Raises:
-        InputError: A background of another shape, an SH degree that the splats do not hold, a
-            camera without pixels, with numbers that are not finite, with skew, or with a pose that
-            is not rigid, tensors on several devices, or a view that needs more memory than is free.
+        InputError: A background of another shape, an SH degree that the splats do not hold,
+            settings that mean nothing, a camera without pixels, with numbers that are not finite,
+            with skew, or with a pose that is not rigid, tensors on several devices, or a view that
+            needs more memory than is free.
         UnavailableError: CUDA tensors on a machine whose gsplat cannot run.
     """
     settings = RenderSettings() if settings is None else settings
@@ -122,6 +124,7 @@ def checked(
     splats: Splats, cameras: Cameras, settings: RenderSettings, background: Tensor | None
 ) -> CheckedViews:
     """Checks and prepares the arguments of :func:`render`, which says what is raised."""
+    _check_settings(settings)
     degree = _checked_degree(splats, settings)
     device = _checked_device(splats)
     if device.type not in ("cpu", "cuda"):
@@ -134,22 +137,39 @@ def checked(
     return CheckedViews(cameras, degree, _backgrounds(background, cameras, device))
 
 
-def _checked_degree(splats: Splats, settings: RenderSettings) -> int:
+def _check_settings(settings: RenderSettings) -> None:
     if settings.mode not in ("classic", "antialiased"):
         raise InputError(
             f"rendering: mode should be 'classic' or 'antialiased', found {settings.mode!r}"
         )
+    if not 0 <= settings.eps2d < math.inf:
+        raise InputError(
+            f"rendering: eps2d should be finite and not negative, found {settings.eps2d} px^2"
+        )
+    if not settings.near_plane < settings.far_plane:
+        raise InputError(
+            "rendering: near_plane should be below far_plane, found "
+            f"{settings.near_plane} and {settings.far_plane}"
+        )
+
+
+def _checked_degree(splats: Splats, settings: RenderSettings) -> int:
     held = splats.sh_degree
     degree = held if settings.sh_degree is None else settings.sh_degree
-    if not 0 <= degree <= held:
+    if degree not in range(held + 1) or not isinstance(degree, int):
         raise InputError(
             f"rendering: sh_degree should be between 0 and the {held} that the splats hold, "
-            f"found {degree}"
+            f"found {degree!r}"
         )
     return degree
 
 
 def _checked_device(splats: Splats) -> torch.device:
+    for name, tensor in splats.tensors().items():
+        if not tensor.is_floating_point():
+            raise InputError(
+                f"rendering: {name} should be floating point numbers, found {tensor.dtype}"
+            )
     devices = {name: tensor.device for name, tensor in splats.tensors().items()}
     if any(device != devices["means"] for device in devices.values()):
         raise InputError(f"rendering: splats should be on one device, found {devices}")
@@ -161,9 +181,10 @@ def _check_cameras(cameras: Cameras) -> None:
     viewmats, Ks = cameras.viewmats.tolist(), cameras.Ks.tolist()
     sizes = zip(cameras.widths, cameras.heights, strict=True)
     for name, (width, height), viewmat, K in zip(cameras.names, sizes, viewmats, Ks, strict=True):
-        if width < 1 or height < 1:
+        whole = isinstance(width, Integral) and isinstance(height, Integral)
+        if not whole or width < 1 or height < 1:
             raise InputError(
-                f"rendering: camera {name!r} should have at least one pixel, "
+                f"rendering: camera {name!r} should have whole numbers of pixels, at least one, "
                 f"found {width} x {height}"
             )
         numbers = itertools.chain(*viewmat, *K)
@@ -206,6 +227,11 @@ def _backgrounds(
     count = len(cameras)
     if background is None:
         return [None] * count
+    if not isinstance(background, Tensor):
+        raise InputError(
+            f"rendering: background should be a tensor, found {type(background).__name__}; "
+            "torch.tensor makes one"
+        )
     background = background.to(device=device, dtype=torch.float32)
     shape = tuple(background.shape)
     if shape == (3,):

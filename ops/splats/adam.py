@@ -57,7 +57,7 @@ def step_together(optimisers: Sequence[torch.optim.Adam]) -> None:
             continue
         state = optimiser.state[value]
         if not state:
-            state["step"] = torch.tensor(0.0)
+            state["step"] = torch.tensor(0.0, dtype=torch.float32, device="cpu")
             state["exp_avg"] = torch.zeros_like(value, memory_format=torch.contiguous_format)
             state["exp_avg_sq"] = torch.zeros_like(value, memory_format=torch.contiguous_format)
         step = float(state["step"]) + 1

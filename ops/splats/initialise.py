@@ -90,16 +90,16 @@ def splats_from_points(
         )
     distances = np.clip(_neighbour_distances(points.xyz, extent), 1e-4 * extent, extent)
     log_scales = torch.from_numpy(np.log(scale * distances).astype(np.float32))
-    quats = torch.zeros(count, 4)
+    quats = log_scales.new_zeros(count, 4)
     quats[:, 0] = 1
     colours = torch.from_numpy(points.rgb.astype(np.float32) / 255)
     return Splats(
         means=torch.from_numpy(points.xyz.astype(np.float32)),
         quats=quats,
         log_scales=log_scales[:, None].repeat(1, 3),
-        opacity_logits=torch.full((count,), math.log(opacity / (1 - opacity))),
+        opacity_logits=log_scales.new_full((count,), math.log(opacity / (1 - opacity))),
         sh0=rgb_to_sh0(colours)[:, None],
-        shN=torch.zeros(count, (sh_degree + 1) ** 2 - 1, 3),
+        shN=log_scales.new_zeros(count, (sh_degree + 1) ** 2 - 1, 3),
     )
 
 

@@ -59,7 +59,9 @@ class TrainingPhotos:
         colors = image / 255  # float32, in one go
         if alpha is not None:
             if random is not None:
-                background = torch.rand(3, generator=random).to(background.device)
+                background = torch.rand(3, generator=random, dtype=torch.float32, device="cpu").to(
+                    background.device
+                )
             cover = (alpha.to(torch.float32) / 255)[..., None]
             colors = colors * cover + background * (1 - cover)
         weights = None if mask is None else (mask > 127).to(torch.float32)

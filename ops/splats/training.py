@@ -197,8 +197,8 @@ class _Run:
         self._optimisers = make_optimisers(self._parameters, settings, extent)
         self._densification = Densification(settings, extent, device)
         self._order = ViewOrder(len(photos), settings.seed)
-        self._background = torch.tensor(settings.background, device=device)
-        self._backgrounds = torch.Generator().manual_seed(settings.seed + 1)
+        self._background = torch.tensor(settings.background, dtype=torch.float32, device=device)
+        self._backgrounds = torch.Generator("cpu").manual_seed(settings.seed + 1)
 
     def step(self) -> None:
         """Train on the next view."""

@@ -10,7 +10,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from ops.rendering.cpu.gradients import PixelGradients, differentiate
-from ops.rendering.cpu.view import Drawn, Floats, View, prepare_view, rasterise
+from ops.rendering.cpu.view import Drawn, Floats, View, empty, prepare_view, rasterise
 from ops.rendering.interface import OneView, Rendering, RenderSettings, ScreenSpace
 from ops.splats.model import Splats
 
@@ -51,7 +51,7 @@ class _Draw(torch.autograd.Function):
         drawn = rasterise(view, background, median_depth=settings.median_depth)
         image, planes, transmittance, _, median, ends = drawn
         # What torch watches must not be kept twice.
-        nothing = torch.empty(0)
+        nothing = empty(0)
         ctx.rest = Drawn(nothing, nothing, nothing, nothing, nothing, ends)
         ctx.view, ctx.absgrad, ctx.screen = view, settings.absgrad, screen
         ctx.background_shape = None if background is None else background.shape

@@ -22,6 +22,7 @@ from ops.rendering.cpu.view import (
     Floats,
     Projector,
     View,
+    empty,
     guard_memory,
     padded_array,
     prepare_view,
@@ -207,7 +208,7 @@ def uncertainty_view(
         *(given[name] for name in vars(p)),
         coefs,
     )
-    found = torch.empty(view.height, view.width)
+    found = empty(view.height, view.width)
     parts = threads()
     run(
         *(parts, uncertainty.raster_uncertainty),

@@ -244,10 +244,11 @@ def project_gram(
         vstore(h_opacity_logits, i, _entry(OPACITY, seen, space))
         for j in range(PARAMETERS):
             _products(j, space)
-            for k in range(PARAMETERS):
+            for k in range(j + 1):
                 vstore(shades, 0, _entry(k, seen, space))
                 for lane in range(LANES):
                     blocks[i + lane, j, k] = shades[lane]
+                    blocks[i + lane, k, j] = shades[lane]
 
         squares = select(seen, vload(space, TOTALS + WEIGHTS * LANES), zero)
         write_colors(i, degree, squares, lit, h_sh0, h_shN, h_features, space, shades)

@@ -91,6 +91,11 @@ class Drawn(NamedTuple):
     ends: NDArray[np.int64]  # [tiles] where each tile's list was left
 
 
+def empty(*shape: int) -> Tensor:
+    """Memory for kernels to fill, whatever torch's default type and device are."""
+    return torch.empty(shape, dtype=torch.float32, device="cpu")
+
+
 def as_array(tensor: Tensor) -> Floats:
     """The values as float32, row after row, shared with the tensor where they are so already."""
     # Each operation on a tensor costs a microsecond, and ten after a kernel has run.
@@ -118,9 +123,17 @@ def guard_memory(needed: int, what: str) -> None:
     if needed > _FREE_SHARE * free:
         raise InputError(
             f"rendering: {what} needs {needed / 2**30:.1f} GiB, but only {free / 2**30:.1f} GiB of "
-            "memory are free. Render a smaller image or fewer Gaussians, or remove Gaussians that "
-            "cover most of the image"
+            "memory are free. Render a smaller image, fewer Gaussians or fewer channels, or remove "
+            "Gaussians that cover most of the image"
         )
+
+
+def _guard_image(wanted: OneView, n_features: int) -> None:
+    width, height = wanted.width, wanted.height
+    per_pixel = 3 + 4 + n_features + int(wanted.settings.expected_depth)
+    tiles = -(-width // TILE) * -(-height // TILE)
+    needed = 4 * (width * height * per_pixel + tiles * (threads() + 4))
+    guard_memory(needed, f"an image of {width} x {height}")
 
 
 def prepare_view(
@@ -129,6 +142,9 @@ def prepare_view(
     """Everything about a view but its pixels.
 
     Returns the view, means2d [N, 2] and radii [N, 2] int32 in pixels, with N at least 16.
+
+    Raises:
+        InputError: When this, or the pixels, would take more memory than is free.
     """
     n, features = splats.means.shape[0], splats.features
     rows = max(n, LANES)
@@ -151,6 +167,7 @@ def _prepare(
 ) -> tuple[View, Floats, NDArray[np.int32]]:
     """Projects, sorts and bins; also returns means2d [N, 2] and radii [N, 2]."""
     p, n = parameters, len(parameters.means)
+    _guard_image(wanted, p.features.shape[1])
     cam, width, height = camera.pack(wanted), wanted.width, wanted.height
     footprints = aligned(n, FOOTPRINT)
     depths, reach = np.empty(n, np.float32), np.empty(n, np.float32)
@@ -247,18 +264,11 @@ def _background(background: Tensor | None) -> Floats:
 
 
 def rasterise(view: View, background: Tensor | None, *, median_depth: bool = False) -> Drawn:
-    """Draws a prepared view.
-
-    Raises:
-        InputError: When the image would take more memory than is free.
-    """
+    """Draws a prepared view."""
     width, height, n_extras = view.width, view.height, view.extras.shape[1]
-    size = f"an image of {width} x {height}"
-    guard_memory(4 * height * width * (3 + n_extras + 4), size)
-    image = torch.empty(height, width, 3)
-    planes = torch.empty(n_extras, height, width)
-    transmittance, alphas = torch.empty(height, width), torch.empty(height, width)
-    median = torch.empty((height, width) if median_depth else (0, 0))
+    image, planes = empty(height, width, 3), empty(n_extras, height, width)
+    transmittance, alphas = empty(height, width), empty(height, width)
+    median = empty(height, width) if median_depth else empty(0, 0)
     plain = n_extras == 0 and not median_depth
     ends = np.empty(len(view.offsets) - 1, np.int64)
     parts = threads()

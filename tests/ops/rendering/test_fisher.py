@@ -287,3 +287,23 @@ def test_information_that_is_none(make, value):
     information.quats[3, 1] = value
     with pytest.raises(InputError, match="finite and not negative, which that of quats is not"):
         uncertainty_maps(splats, cameras, information)
+
+
+@pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
+def test_probes_where_gradients_are_off(make, mode):
+    splats, cameras = make.splats(20), make.cameras([(12, 9)])
+    probes = FisherSettings(method="probes", probes=3)
+    [expected] = fisher_information(splats, cameras, None, probes, torch.ones(3))
+    with mode():
+        own = replace(splats, means=splats.means.clone())  # of inference mode where that is on
+        [found] = fisher_information(own, cameras, None, probes, torch.ones(3))
+    for name, value in expected.tensors().items():
+        assert torch.equal(found.tensors()[name], value), name
+
+
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+def test_blocks_are_symmetric_to_the_bit(make, mode):
+    wanted = RenderSettings(mode=mode)
+    splats, cameras = make.splats(80, degree=2), make.cameras([(30, 24)])
+    [found] = fisher_information(splats, cameras, wanted, FisherSettings(blocks=True))
+    assert torch.equal(found.blocks, found.blocks.mT)

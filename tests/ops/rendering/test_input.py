@@ -10,6 +10,7 @@ import torch
 
 from ops.errors import InputError, UnavailableError
 from ops.rendering import gpu
+from ops.rendering.fisher import FisherSettings, fisher_information, uncertainty_maps
 from ops.rendering.interface import RenderSettings
 from ops.rendering.render import render
 
@@ -22,6 +23,63 @@ def test_sh_degree_that_is_not_held(make):
 def test_unknown_mode(make):
     with pytest.raises(InputError, match="'classic' or 'antialiased', found 'mip'"):
         render(make.splats(3), make.cameras([(8, 8)]), RenderSettings(mode="mip"))  # type: ignore
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"sh_degree": 0.5}, r"sh_degree should be between 0 and the 1 .* found 0\.5"),
+        ({"sh_degree": "1"}, "sh_degree should be between 0 and the 1 .* found '1'"),
+        ({"eps2d": -1.0}, "eps2d should be finite and not negative, found -1"),
+        ({"eps2d": float("nan")}, "eps2d should be finite"),
+        ({"eps2d": float("inf")}, "eps2d should be finite"),
+        ({"near_plane": float("nan")}, "near_plane should be below far_plane, found nan and"),
+        ({"far_plane": float("nan")}, "near_plane should be below far_plane"),
+        ({"near_plane": 2.0, "far_plane": 1.0}, r"found 2\.0 and 1\.0"),
+    ],
+)
+def test_settings_that_mean_nothing(make, settings, message):
+    with pytest.raises(InputError, match=message):
+        render(make.splats(3, degree=1), make.cameras([(8, 8)]), RenderSettings(**settings))
+
+
+def test_other_types(make):
+    splats, cameras = make.splats(3), make.cameras([(8, 8)])
+    with pytest.raises(InputError, match="background should be a tensor, found list"):
+        render(splats, cameras, background=[0, 0, 0])  # type: ignore[arg-type]
+    with pytest.raises(InputError, match=r"whole numbers of pixels, at least one, found 8\.0 x 8"):
+        render(splats, replace(cameras, widths=(8.0,)))  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="means should be floating point numbers, found"):
+        render(replace(splats, means=splats.means.to(torch.complex64)), cameras)
+
+
+@pytest.mark.parametrize("other", ["float64", "meta"])
+def test_whatever_torch_makes_by_default(make, other):
+    splats, cameras = make.splats(30, features=2), make.cameras([(24, 16)])
+    wanted = RenderSettings(expected_depth=True, median_depth=True, absgrad=True)
+
+    def everything():
+        trained = make.trainable(splats)
+        [seen] = render(trained, cameras, wanted)
+        (seen.colors.sum() + seen.features.sum() + seen.expected_depth.sum()).backward()
+        [exact] = fisher_information(splats, cameras, None, FisherSettings(blocks=True))
+        probes = FisherSettings(method="probes", probes=2, blocks=True)
+        [estimate] = fisher_information(splats, cameras, None, probes)
+        [variance] = uncertainty_maps(splats, cameras, exact)
+        gradients = [t.grad for t in trained.tensors().values() if t.grad is not None]
+        return [seen.colors, seen.median_depth, *gradients, exact.blocks, estimate.blocks, variance]
+
+    expected = everything()
+    if other == "meta":
+        with torch.device("meta"):
+            found = everything()
+    else:
+        torch.set_default_dtype(torch.float64)
+        try:
+            found = everything()
+        finally:
+            torch.set_default_dtype(torch.float32)
+    assert all(torch.equal(f, e) for f, e in zip(found, expected, strict=True))
 
 
 @pytest.mark.parametrize("shape", [(4,), (3, 3), (8, 8, 3), (9, 8)])
@@ -76,7 +134,7 @@ def test_pose_that_drifted_while_it_was_optimised(make):
 
 def test_camera_without_pixels(make):
     cameras = replace(make.cameras([(8, 8)]), heights=(0,))
-    with pytest.raises(InputError, match="at least one pixel, found 8 x 0"):
+    with pytest.raises(InputError, match="at least one, found 8 x 0"):
         render(make.splats(3), cameras)
 
 
@@ -98,7 +156,7 @@ def test_many_intersections_are_counted_before_memory_is_asked_for(make, monkeyp
     monkeypatch.setattr(viewing, "_MANY", 10)
     [seen] = render(splats, cameras)
     assert torch.equal(seen.colors, expected.colors)
-    needed, what = asked[0]
+    [(needed, what)] = [a for a in asked if "intersections" in a[1]]
     count = int(what.split()[3].replace(",", ""))
     assert needed == 2 * viewing.RECORD_BYTES * count
     assert 30 < count <= 30 * 4
@@ -112,7 +170,13 @@ def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
     asked = []
     monkeypatch.setattr(gradients, "guard_memory", lambda needed, what: asked.append(what))
     seen.colors.sum().backward()
-    assert "the gradient of " in asked[0]
+    assert any("the gradient of 64 x 48 pixels" in what for what in asked)
+    assert any("the gradient of " in what and "intersections" in what for what in asked)
+
+
+def test_an_image_that_no_machine_holds(make):
+    with pytest.raises(InputError, match="an image of 2000000 x 2000000 needs .* fewer channels"):
+        render(make.splats(3), make.cameras([(2_000_000, 2_000_000)]))
 
 
 def test_other_devices(make):
