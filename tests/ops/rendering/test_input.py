@@ -175,7 +175,7 @@ def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
 
 
 def test_an_image_that_no_machine_holds(make):
-    with pytest.raises(InputError, match="an image of 2000000 x 2000000 needs .* fewer channels"):
+    with pytest.raises(InputError, match=r"an image of 2000000 x 2000000 needs .* fewer channels"):
         render(make.splats(3), make.cameras([(2_000_000, 2_000_000)]))
 
 
