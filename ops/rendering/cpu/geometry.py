@@ -97,14 +97,22 @@ def geometry(i: int, means: Any, quats: Any, log_scales: Any, cam: Any) -> Any:
 
 
 @scalar_helper
+def cross(a: Any, b: Any) -> tuple[Any, Any, Any]:
+    """The cross product of two vectors in space."""
+    return a[1] * b[2] - a[2] * b[1], a[2] * b[0] - a[0] * b[2], a[0] * b[1] - a[1] * b[0]
+
+
+@scalar_helper
 def covariance2d(U: Any, eps2d: Any) -> tuple[Any, Any, Any, Any, Any]:
-    """(a, b, c) of cov2d = U U^T + eps2d I, its determinant, and that without eps2d."""
+    """(a, b, c) of cov2d = U U^T + eps2d I, its determinant, and that without eps2d.
+
+    By the cross product of the rows of U: a c - b^2 would be the difference of large numbers where
+    a Gaussian is long and thin.
+    """
     a = U[0] * U[0] + U[1] * U[1] + U[2] * U[2]
     b = U[0] * U[3] + U[1] * U[4] + U[2] * U[5]
     c = U[3] * U[3] + U[4] * U[4] + U[5] * U[5]
-    n0 = U[1] * U[5] - U[2] * U[4]
-    n1 = U[2] * U[3] - U[0] * U[5]
-    n2 = U[0] * U[4] - U[1] * U[3]
+    n0, n1, n2 = cross(U[:3], U[3:])
     sharp = n0 * n0 + n1 * n1 + n2 * n2
     return a + eps2d, b, c + eps2d, sharp + eps2d * (a + c) + eps2d * eps2d, sharp
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ops.rendering.cpu.camera import ANTIALIASED, EPS2D, FX, FY, X_MAX, X_MIN, Y_MAX, Y_MIN
-from ops.rendering.cpu.geometry import covariance2d, geometry, sigmoid, to_world
+from ops.rendering.cpu.geometry import covariance2d, cross, geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import BLUE as BLUE_CHANNEL
 from ops.rendering.cpu.projection import FOOTPRINT, LN2, finite
@@ -96,44 +96,55 @@ def log_alpha_changes(U: Any, cam: Any) -> Any:
 
 
 @scalar_helper
-def covariance_gradient(
+def axes_gradient(
     g_v: Any, g_slope: Any, g_c: Any, g_log_opacity: Any, U: Any, cam: Any
-) -> tuple[Any, Any, Any]:
-    """(dL/da, dL/db, dL/dc) of the 2D covariance from those of a footprint's v, slope and c, and,
-    for antialiasing, of the logarithm of its opacity."""
-    a, b, c, det, sharp, slope, _, inverse_c = shape(U, cam)
-    # v, slope and c are a - b^2 / c, b / c and c.
-    g_b = inverse_c * g_slope - _f(2) * slope * g_v
-    g_c = g_c + slope * (slope * g_v - inverse_c * g_slope)
-    g_a = g_v
+) -> tuple[Any, Any, Any, Any, Any, Any]:
+    """dL/dU from the gradients of a footprint's v, slope and c, and, for antialiasing, of the
+    logarithm of its opacity.
+
+    With u and w the rows of U, n = u x w and p = u - slope w, v = a - b^2 / c changes by
+    2 p . (du - slope dw). Of a long and thin Gaussian p is the small difference of large vectors,
+    and is found as (w x n + eps2d u) / c. What antialiasing does follows from n likewise.
+    """
+    a, _, c, det, sharp, slope, _, inverse_c = shape(U, cam)
+    u, w = U[:3], U[3:]
+    n = cross(u, w)
+    wn, nu = cross(w, n), cross(n, u)
+    eps2d = cam[EPS2D]
+    h = inverse_c * g_slope
+    twice_v, twice_c = _f(2) * g_v, _f(2) * g_c
+    p0 = (wn[0] + eps2d * u[0]) * inverse_c
+    p1 = (wn[1] + eps2d * u[1]) * inverse_c
+    p2 = (wn[2] + eps2d * u[2]) * inverse_c
+    u0, u1, u2 = twice_v * p0 + h * w[0], twice_v * p1 + h * w[1], twice_v * p2 + h * w[2]
+    u3 = h * p0 - slope * u0 + twice_c * w[0]
+    u4 = h * p1 - slope * u1 + twice_c * w[1]
+    u5 = h * p2 - slope * u2 + twice_c * w[2]
     if cam[ANTIALIASED] > _f(0):
-        # compensation^2 = det(cov - eps2d I) / det(cov); gsplat adds the same 1e-6.
+        # compensation^2 = n^2 / det; gsplat adds the same 1e-6.
         compensation = vsqrt(sharp / det)
-        half = _f(0.5) * g_log_opacity / (compensation * (compensation + _f(1e-6)))
-        rest = _f(1) - compensation * compensation
-        g_a = g_a + half * (rest * c - cam[EPS2D]) / det
-        g_b = g_b - half * _f(2) * rest * b / det
-        g_c = g_c + half * (rest * a - cam[EPS2D]) / det
-    return g_a, g_b, g_c
+        factor = g_log_opacity * compensation / (compensation + _f(1e-6)) * eps2d / det
+        along = factor * (a + c - eps2d) / sharp  # det - n^2 = eps2d (a + c - eps2d)
+        u0 = u0 + along * wn[0] - factor * u[0]
+        u1 = u1 + along * wn[1] - factor * u[1]
+        u2 = u2 + along * wn[2] - factor * u[2]
+        u3 = u3 + along * nu[0] - factor * w[0]
+        u4 = u4 + along * nu[1] - factor * w[1]
+        u5 = u5 + along * nu[2] - factor * w[2]
+    return u0, u1, u2, u3, u4, u5
 
 
 @scalar_helper
-def from_image(g_mx: Any, g_my: Any, g_cov: Any, g_z: Any, geometry: Any, cam: Any) -> Any:
-    """Gradients of mean in the image, 2D covariance and depth, taken back to 3D.
+def from_image(g_mx: Any, g_my: Any, g_U: Any, g_z: Any, geometry: Any, cam: Any) -> Any:
+    """Gradients of mean in the image, U and depth, taken back to 3D.
 
     Returns those of the mean in the camera's axes, of V, of M diag(scales) in the world's axes, of
     the log-scales and of the quaternion; geometry is that of :func:`geometry.geometry`.
     """
-    (x, y, z), (bx, by), scale, (inverse, unit), M, V, U = geometry
-    g_a, g_b, g_c = g_cov
+    (x, y, z), (bx, by), scale, (inverse, unit), M, V, _ = geometry
+    u0, u1, u2, u3, u4, u5 = g_U
     rz = _f(1) / z
     two = _f(2)
-    u0 = two * g_a * U[0] + g_b * U[3]
-    u1 = two * g_a * U[1] + g_b * U[4]
-    u2 = two * g_a * U[2] + g_b * U[5]
-    u3 = g_b * U[0] + two * g_c * U[3]
-    u4 = g_b * U[1] + two * g_c * U[4]
-    u5 = g_b * U[2] + two * g_c * U[5]
     jx, jy = cam[FX] * rz, cam[FY] * rz
     jxz, jyz = _f(0) - jx * bx * rz, _f(0) - jy * by * rz
     g_jx = u0 * V[0] + u1 * V[1] + u2 * V[2]
@@ -341,8 +352,8 @@ def project_backward(
             by_u, by_y, (by_uu, by_uy, by_yy) = log_alpha_changes(geo[6], cam)
             g_mx, g_my = by_u[0] * qu, by_y * qy + by_u[1] * qu
             store2(v_means2d, 2 * i, (select(seen, g_mx, zero), select(seen, g_my, zero)))
-            g_cov = covariance_gradient(by_uu * quu, by_uy * quy, by_yy * qyy, q, geo[6], cam)
-            point, by_V, g_scales, g_quats = from_image(g_mx, g_my, g_cov, g_z, geo, cam)
+            g_U = axes_gradient(by_uu * quu, by_uy * quy, by_yy * qyy, q, geo[6], cam)
+            point, by_V, g_scales, g_quats = from_image(g_mx, g_my, g_U, g_z, geo, cam)
 
             # Colour: coefficients, and the direction from the camera centre to the mean.
             transpose(footprints, i * FOOTPRINT, FOOTPRINT, totals, 0, LANES)

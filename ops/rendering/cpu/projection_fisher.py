@@ -16,7 +16,7 @@ from ops.rendering.cpu.geometry import geometry, sigmoid, to_world
 from ops.rendering.cpu.jit import kernel, scalar_helper
 from ops.rendering.cpu.projection import BLUE, FOOTPRINT, GREEN, RED, finite, project_group
 from ops.rendering.cpu.projection_backward import (
-    covariance_gradient,
+    axes_gradient,
     from_image,
     log_alpha_changes,
 )
@@ -85,23 +85,23 @@ def _mean_by_place(g_mx: Any, g_my: Any, geo: Any, cam: Any) -> tuple[Any, Any, 
 
 
 @scalar_helper
-def _mean_by_shape(g_cov: Any, geo: Any, cam: Any) -> tuple[Any, Any, Any]:
-    """The gradient of the covariance in the image, taken back to the mean in the world."""
+def _mean_by_shape(g_U: Any, geo: Any, cam: Any) -> tuple[Any, Any, Any]:
+    """The gradient of U, taken back to the mean in the world."""
     zero = splat(_f(0))
-    point, _, _, _ = from_image(zero, zero, g_cov, zero, geo, cam)
+    point, _, _, _ = from_image(zero, zero, g_U, zero, geo, cam)
     return to_world(point[0], point[1], point[2], cam)
 
 
 @scalar_helper
 def shape_changes(geo: Any, cam: Any) -> Any:
-    """Gradients by the 2D covariance of a_uu, a_uy and a_yy, and with antialiasing of a_1."""
+    """Gradients by U of a_uu, a_uy and a_yy, and with antialiasing of a_1."""
     zero = splat(_f(0))
     _, _, (by_uu, by_uy, by_yy) = log_alpha_changes(geo[6], cam)
     return (
-        covariance_gradient(by_uu, zero, zero, zero, geo[6], cam),
-        covariance_gradient(zero, by_uy, zero, zero, geo[6], cam),
-        covariance_gradient(zero, zero, by_yy, zero, geo[6], cam),
-        covariance_gradient(zero, zero, zero, splat(_f(1)), geo[6], cam),
+        axes_gradient(by_uu, zero, zero, zero, geo[6], cam),
+        axes_gradient(zero, by_uy, zero, zero, geo[6], cam),
+        axes_gradient(zero, zero, by_yy, zero, geo[6], cam),
+        axes_gradient(zero, zero, zero, splat(_f(1)), geo[6], cam),
     )
 
 

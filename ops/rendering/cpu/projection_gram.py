@@ -61,9 +61,9 @@ GRAM = _gram()
 
 
 @scalar_helper
-def _note(number: int, g_mx: Any, g_my: Any, g_cov: Any, geo: Any, cam: Any, space: Any) -> None:
+def _note(number: int, g_mx: Any, g_my: Any, g_U: Any, geo: Any, cam: Any, space: Any) -> None:
     """One of the nine numbers of means, log-scales and quats: a gradient taken back to them."""
-    point, _, g_scales, g_quats = from_image(g_mx, g_my, g_cov, splat(_f(0)), geo, cam)
+    point, _, g_scales, g_quats = from_image(g_mx, g_my, g_U, splat(_f(0)), geo, cam)
     m0, m1, m2 = to_world(point[0], point[1], point[2], cam)
     o = NUMBERS_AT + number * LANES
     step = NUMBERS * LANES
@@ -115,7 +115,7 @@ def numbers(
     geo = geometry(i, means, quats, log_scales, cam)
     zero = splat(_f(0))
     by_u, by_y, _ = log_alpha_changes(geo[6], cam)
-    still = (zero, zero, zero)
+    still = (zero, zero, zero, zero, zero, zero)
     _note(U, by_u[0], by_u[1], still, geo, cam, space)
     _note(Y, zero, by_y, still, geo, cam, space)
     by_uu, by_uy, by_yy, by_one = shape_changes(geo, cam)

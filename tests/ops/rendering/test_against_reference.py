@@ -175,20 +175,22 @@ def test_image_sizes(make, size):
     _check(make, images, gradients)
 
 
-def test_long_thin_gaussians(make):
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize("thin", [-9.0, -5.5])
+def test_long_thin_gaussians(make, mode, thin):
     # Hundreds of pixels long and less than one wide, at all angles: an inverse covariance in
     # float32 would lose them.
     splats = make.splats(12, degree=0)
-    log_scales = torch.tensor([0.7, -9.0, -9.0]).expand(12, 3).clone()
+    log_scales = torch.tensor([0.7, thin, thin - 0.4]).expand(12, 3).clone()
     splats = replace(splats, log_scales=log_scales, opacity_logits=torch.full((12,), 2.0))
     cameras = make.cameras([(150, 120)])
-    images, gradients = _compare(make, splats, cameras, RenderSettings())
-    assert images["alphas"][1].max() > 0.8
+    images, gradients = _compare(make, splats, cameras, RenderSettings(mode=mode))
+    assert images["alphas"][1].max() > (0.02 if mode == "antialiased" and thin < -6 else 0.6)
     for name, (found, expected) in images.items():
         assert (found - expected).abs().max() < 1e-4, name
     for name, (found, expected) in gradients.items():
         if expected.numel():
-            assert make.relative(found, expected) < 2e-3, name
+            assert make.relative(found, expected) < 2e-4, name
 
 
 def test_cameras_of_different_sizes_in_one_call(make):

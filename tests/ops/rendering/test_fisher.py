@@ -289,6 +289,35 @@ def test_information_that_is_none(make, value):
         uncertainty_maps(splats, cameras, information)
 
 
+@pytest.mark.parametrize("mode", ["classic", "antialiased"])
+@pytest.mark.parametrize("pixels", [(20, 0.05), (50, 0.05), (200, 0.1), (300, 5.0)])
+def test_a_needle(make, mode, pixels):
+    """Slanted, up to two thousand times as long as wide, and in part beside the image: each entry
+    is right, also the small ones beside the large."""
+    splats, cameras = make.splats(1, degree=0), make.cameras([(30, 24)])
+    long, thin = pixels
+    depth = 3.0
+    sigmas = torch.tensor([[long, thin, 1.5 * thin]]) * depth / cameras.Ks[0, 0, 0]
+    splats = replace(
+        splats,
+        means=torch.tensor([[0.03, 0.02, 0.01]]),
+        log_scales=sigmas.log(),
+        opacity_logits=torch.tensor([2.0]),
+        sh0=torch.ones(1, 1, 3),
+    )
+    settings = RenderSettings(mode=mode)
+    jacobian = _jacobian(splats, cameras, settings, None, True)
+    for blocks in (False, True):
+        [found] = fisher_information(splats, cameras, settings, FisherSettings(blocks=blocks))
+        for name in NAMES:
+            expected = jacobian[name].square().sum(0)
+            entries = found.tensors()[name].double()
+            print(name, ((entries - expected).abs() / expected).max())
+            assert ((entries - expected).abs() <= 2e-3 * expected + 1e-7 * expected.max()).all(), (
+                name
+            )
+
+
 @pytest.mark.parametrize("mode", [torch.no_grad, torch.inference_mode])
 def test_probes_where_gradients_are_off(make, mode):
     splats, cameras = make.splats(20), make.cameras([(12, 9)])
