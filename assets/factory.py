@@ -2,12 +2,13 @@
 
 import errno
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from assets import progress
+from assets.checks import as_told, judged
 from assets.events import event_tags
 from assets.fingerprint import Code
 from assets.freshness import code_now, code_version, recipe
@@ -15,7 +16,7 @@ from assets.graph import scenes_of, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
 from assets.scenes import Scene
-from assets.stage import Check, Stage
+from assets.stage import Stage
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
 from storage.home import Home, cannot_write
@@ -109,7 +110,10 @@ def _run(
             metadata={"bad input": isinstance(error, InputError)},
             allow_retries=False,
         ) from error
-    checks = [_checked(name, check, outcome) for name, check in stage.checks.items()]
+    checks = [
+        dg.AssetCheckResult(check_name=name, **as_told(judged(check, outcome.tree, outcome.inputs)))
+        for name, check in stage.checks.items()
+    ]
     for check in checks:
         if not check.passed:
             progress.tell({"say": f"{full}: {check.description}", "style": "bad"})
@@ -134,21 +138,6 @@ def _as_user_error(error: Exception, home: Home) -> Exception:
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         return cannot_write(home.root, error)
     raise error
-
-
-def _checked(name: str, check: Callable[..., Check], outcome: Outcome) -> dg.AssetCheckResult:
-    """The verdict of one check; one that fails to judge says so, and the artifact stays."""
-    try:
-        verdict = check(outcome.tree, *outcome.inputs)
-    except Exception as error:
-        verdict = Check(False, {}, f"the check itself failed: {type(error).__name__}: {error}")
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=verdict.message,
-        metadata=dict(verdict.numbers),
-    )
 
 
 def _line(full: str, outcome: Outcome) -> str:

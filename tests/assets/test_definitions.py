@@ -177,7 +177,7 @@ def test_the_unsynced_marks_are_those_of_the_store(
 ) -> None:
     def tell(instance: dg.DagsterInstance, **changed: None) -> list[str]:
         keys = [f"demo/{k}" for k in stages_of(scene)]
-        return bring_in_step(instance, {**Store(home.store).current(keys), **changed})
+        return bring_in_step(instance, home, {**Store(home.store).current(keys), **changed})
 
     scene = demo_scene(home)
     with dg.DagsterInstance.ephemeral() as instance:
