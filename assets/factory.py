@@ -57,7 +57,7 @@ def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
         deps=[asset_key(scene.name, name) for name in stage.inputs],
         group_name=scene.name,
         kinds=set(stage.kinds | {"zarr"}),
-        description=stage.description,
+        description=_description(stage),
         code_version=_code_version(scene, stage, code),
         owners=["team:splatworks"],
         metadata={
@@ -74,6 +74,16 @@ def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
         yield _run(context, scene.name, stage, config.force)
 
     return step
+
+
+def _description(stage: Stage) -> str:
+    """What the artifact is, for the UI.
+
+    A node of the lineage shows the last part of a key only and the beginning of this: it begins
+    with what tells artifacts of the same name apart, the scale (``x4``) or direction of a study.
+    """
+    which = stage.name.rpartition("/")[0]
+    return f"{which}: {stage.description}" if which else stage.description
 
 
 def _code_version(scene: Scene, stage: Stage, code: Code) -> str:

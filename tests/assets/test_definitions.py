@@ -35,6 +35,18 @@ def test_every_asset_is_described(home: Home) -> None:
         assert spec.code_version
 
 
+def test_descriptions_tell_artifacts_of_one_name_apart(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    demo_scene(home, tiny.replace("studies = []", 'studies = ["mipmap"]'))
+    shown: dict[tuple[str, str], str] = {}  # what a node of the lineage shows of an asset
+    for key, spec in specs(definitions.build()).items():
+        node = (key.rpartition("/")[2], (spec.description or "").splitlines()[0][:40])
+        assert node not in shown, (key, shown[node])
+        shown[node] = key
+    assert {name for name, _ in shown} >= {"pseudo", "adapted", "trained"}
+
+
 def test_the_graph_has_the_declared_edges(home: Home) -> None:
     found = specs(definitions.build())
     deps = {d.asset_key.to_user_string() for d in found["demo/splats/trained"].deps}
