@@ -278,7 +278,7 @@ def export(
         Path,
         typer.Option(
             "--to",
-            help="A .ply, .splat, .spz or .compressed.ply file for splats; a folder for cameras.",
+            help="A .ply, .splat, .spz or .compressed.ply file for splats; a folder for --cameras.",
         ),
     ],
     cameras: Annotated[
