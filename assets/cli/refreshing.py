@@ -149,10 +149,14 @@ def _what_next(scene: Scene, home: Home) -> None:
     folder = home.exports / scene.name
     sheet = folder / "contact_sheet.png"
     look = f"{sheet}, and splat files beside it" if sheet.is_file() else str(folder)
+    if scene.source.kind == "demo":
+        next_step = f"{program()} add FOLDER (your own photos)"
+    else:
+        next_step = f"{program()} export {scene.name} --to {scene.name}.ply"
     lines = {
         "look": look,
         "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
-        "go on": f"{program()} add FOLDER (your own photos), {program()} --help",
+        "go on": f"{next_step}, {program()} --help",
     }
     for name, text in lines.items():
         out.print(f"[bold]{name:8}[/] {text}", highlight=False, soft_wrap=True)
