@@ -64,7 +64,7 @@ def expected(versions: Sequence[Version], now: Provenance | None) -> Duration | 
 def span(seconds: float) -> str:
     """A time as people say it: ``57 s``, ``12 min``, ``3.5 h``."""
     if seconds < 1:
-        return "1 s"
+        return "less than 1 s"
     if seconds < 600:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 7200 else f"{seconds / 3600:.1f} h"

@@ -79,7 +79,8 @@ class Plan:
                 return words + "which never ran before, so its time is unknown"
             which = "none of which" if unknown == count else f"{unknown} of which never"
             return words + f"{which} ran before, so their time is unknown"
-        words += f"about {span(float(f'{self.seconds:.2g}'))} by earlier runs"
+        took = span(float(f"{self.seconds:.2g}"))
+        words += f"{took if self.seconds < 1 else f'about {took}'} by earlier runs"
         scaled = [s for s in work if s.duration is not None and s.duration.basis]
         if scaled:
             first = scaled[0]
@@ -88,7 +89,7 @@ class Plan:
         if unknown:
             words += f", and {unknown} that never ran, whose time is unknown"
         if any(s.how == "check" for s in work):
-            words += "; less where inputs turn out as they were"
+            words += "; fewer steps where inputs turn out as they were"
         return words
 
     @property

@@ -84,7 +84,7 @@ def test_what_nothing_is_known_of() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "words"),
-    [(0.2, "1 s"), (57.4, "57 s"), (399, "399 s"), (1500, "25 min"), (9000, "2.5 h")],
+    [(0.2, "less than 1 s"), (57.4, "57 s"), (399, "399 s"), (1500, "25 min"), (9000, "2.5 h")],
 )
 def test_spans(seconds: float, words: str) -> None:
     assert span(seconds) == words
@@ -113,11 +113,15 @@ KNOWN, SCALED = Duration(12, "v1"), Duration(399, "v1", "57 s at 1,000 iteration
         (
             [("compute", KNOWN), ("compute", SCALED), ("check", SCALED)],
             "3 steps, about 14 min by earlier runs (shed/a/b1: 57 s at 1,000 iterations; 1 more "
-            "from others); less where inputs turn out as they were",
+            "from others); fewer steps where inputs turn out as they were",
         ),
         (
             [("compute", KNOWN), ("compute", None), ("restore", SCALED)],
             "3 steps, about 12 s by earlier runs, and 1 that never ran, whose time is unknown",
+        ),
+        (
+            [("check", Duration(0.1, "v1"))],
+            "1 step, less than 1 s by earlier runs; fewer steps where inputs turn out as they were",
         ),
         ([("compute", None)], "1 step, which never ran before, so its time is unknown"),
         (
