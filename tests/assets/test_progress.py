@@ -10,7 +10,7 @@ from rich.progress import Progress, TextColumn
 from assets.progress import _show
 
 
-def drawn(roomy: bool, *keys: str) -> list[str]:
+def drawn(whole_keys: bool, *keys: str) -> list[str]:
     """The lines of the bars of these artifacts, all of which are being adapted."""
     out = io.StringIO()
     columns = (TextColumn("{task.fields[key]}"), TextColumn("{task.description}"))
@@ -18,18 +18,18 @@ def drawn(roomy: bool, *keys: str) -> list[str]:
         tasks: dict[tuple[str, str], Any] = {}
         for key in keys:
             entry = {"key": key, "what": "adapting", "done": 1, "total": 2, "values": {}}
-            _show(bars, tasks, entry, roomy)
+            _show(bars, tasks, entry, whole_keys)
         bars.refresh()
     return [line.strip() for line in out.getvalue().splitlines() if line.strip()]
 
 
 @pytest.mark.parametrize(
-    ("roomy", "shown"),
+    ("whole_keys", "shown"),
     [
         (True, ["demo/mipmap/x2/adapted adapting", "demo/mipmap/x4/adapted adapting"]),
-        (False, ["mipmap/x2/adapted adapting", "mipmap/x4/adapted adapting"]),
+        (False, ["x2/adapted adapting", "x4/adapted adapting"]),
     ],
 )
-def test_bars_of_several_scales_can_be_told_apart(roomy: bool, shown: list[str]) -> None:
-    lines = drawn(roomy, "demo/mipmap/x2/adapted", "demo/mipmap/x4/adapted")
+def test_bars_of_several_scales_can_be_told_apart(whole_keys: bool, shown: list[str]) -> None:
+    lines = drawn(whole_keys, "demo/mipmap/x2/adapted", "demo/mipmap/x4/adapted")
     assert list(dict.fromkeys(lines))[-2:] == shown
