@@ -50,14 +50,14 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 
 def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
-    key = asset_key(scene.name, stage.key)
+    key, which = asset_key(scene.name, stage.key), _which(stage)
 
     @dg.asset(
         key=key,
         deps=[asset_key(scene.name, name) for name in stage.inputs],
         group_name=scene.name,
-        kinds=set(stage.kinds | {"zarr"}),
-        description=_description(stage),
+        kinds=set(stage.kinds | {"zarr"}) | ({which} if which else set()),
+        description=f"{which}: {stage.description}" if which else stage.description,
         code_version=_code_version(scene, stage, code),
         owners=["team:splatworks"],
         metadata={
@@ -76,14 +76,12 @@ def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
     return step
 
 
-def _description(stage: Stage) -> str:
-    """What the artifact is, for the UI.
+def _which(stage: Stage) -> str:
+    """What tells artifacts of one name apart: the scale (``x4``) or direction of a study.
 
-    A node of the lineage shows the last part of a key only and the beginning of this: it begins
-    with what tells artifacts of the same name apart, the scale (``x4``) or direction of a study.
+    A node of the UI's lineage shows the last part of a key only, and the kinds below it.
     """
-    which = stage.name.rpartition("/")[0]
-    return f"{which}: {stage.description}" if which else stage.description
+    return stage.name.rpartition("/")[0]
 
 
 def _code_version(scene: Scene, stage: Stage, code: Code) -> str:

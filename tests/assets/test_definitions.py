@@ -35,16 +35,19 @@ def test_every_asset_is_described(home: Home) -> None:
         assert spec.code_version
 
 
-def test_descriptions_tell_artifacts_of_one_name_apart(
+def test_nodes_of_the_lineage_can_be_told_apart(
     home: Home, demo_scene: Callable[..., Any], tiny: str
 ) -> None:
     demo_scene(home, tiny.replace("studies = []", 'studies = ["mipmap"]'))
-    shown: dict[tuple[str, str], str] = {}  # what a node of the lineage shows of an asset
-    for key, spec in specs(definitions.build()).items():
-        node = (key.rpartition("/")[2], (spec.description or "").splitlines()[0][:40])
+    found = specs(definitions.build())
+    shown: dict[tuple[str, ...], str] = {}  # a node shows the end of the key, and the kinds
+    for key, spec in found.items():
+        node = (key.rpartition("/")[2], *sorted(spec.kinds))
         assert node not in shown, (key, shown[node])
         shown[node] = key
-    assert {name for name, _ in shown} >= {"pseudo", "adapted", "trained"}
+    adapted = found["demo/mipmap/x4/adapted"]
+    assert "x4" in adapted.kinds
+    assert (adapted.description or "").startswith("x4: A copy of the base")
 
 
 def test_the_graph_has_the_declared_edges(home: Home) -> None:
