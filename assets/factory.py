@@ -2,12 +2,13 @@
 
 import errno
 import inspect
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import dagster as dg
 
 from assets import progress
+from assets.checks import as_told, judged
 from assets.events import event_tags
 from assets.fingerprint import Code
 from assets.freshness import code_now, code_version, recipe
@@ -15,7 +16,7 @@ from assets.graph import scenes_of, stages_of
 from assets.process import die_with_parent
 from assets.produce import Outcome, produce
 from assets.scenes import Scene
-from assets.stage import Check, Stage
+from assets.stage import Stage
 from ops.errors import InputError, UnavailableError
 from storage.errors import StorageError
 from storage.home import Home, cannot_write
@@ -49,14 +50,14 @@ def asset_key(scene: str, key: str) -> dg.AssetKey:
 
 
 def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
-    key = asset_key(scene.name, stage.key)
+    key, which = asset_key(scene.name, stage.key), _which(stage)
 
     @dg.asset(
         key=key,
         deps=[asset_key(scene.name, name) for name in stage.inputs],
         group_name=scene.name,
-        kinds=set(stage.kinds | {"zarr"}),
-        description=stage.description,
+        kinds=set(stage.kinds | {"zarr"}) | ({which} if which else set()),
+        description=f"{which}: {stage.description}" if which else stage.description,
         code_version=_code_version(scene, stage, code),
         owners=["team:splatworks"],
         metadata={
@@ -73,6 +74,14 @@ def _asset(scene: Scene, stage: Stage, code: Code) -> dg.AssetsDefinition:
         yield _run(context, scene.name, stage, config.force)
 
     return step
+
+
+def _which(stage: Stage) -> str:
+    """What tells artifacts of one name apart: the scale (``x4``) or direction of a study.
+
+    A node of the UI's lineage shows the last part of a key only, and the kinds below it.
+    """
+    return stage.name.rpartition("/")[0]
 
 
 def _code_version(scene: Scene, stage: Stage, code: Code) -> str:
@@ -109,7 +118,10 @@ def _run(
             metadata={"bad input": isinstance(error, InputError)},
             allow_retries=False,
         ) from error
-    checks = [_checked(name, check, outcome) for name, check in stage.checks.items()]
+    checks = [
+        dg.AssetCheckResult(check_name=name, **as_told(judged(check, outcome.tree, outcome.inputs)))
+        for name, check in stage.checks.items()
+    ]
     for check in checks:
         if not check.passed:
             progress.tell({"say": f"{full}: {check.description}", "style": "bad"})
@@ -134,21 +146,6 @@ def _as_user_error(error: Exception, home: Home) -> Exception:
     if isinstance(error, OSError) and error.errno in CANNOT_WRITE:
         return cannot_write(home.root, error)
     raise error
-
-
-def _checked(name: str, check: Callable[..., Check], outcome: Outcome) -> dg.AssetCheckResult:
-    """The verdict of one check; one that fails to judge says so, and the artifact stays."""
-    try:
-        verdict = check(outcome.tree, *outcome.inputs)
-    except Exception as error:
-        verdict = Check(False, {}, f"the check itself failed: {type(error).__name__}: {error}")
-    return dg.AssetCheckResult(
-        check_name=name,
-        passed=verdict.passed,
-        severity=dg.AssetCheckSeverity.WARN,
-        description=verdict.message,
-        metadata=dict(verdict.numbers),
-    )
 
 
 def _line(full: str, outcome: Outcome) -> str:

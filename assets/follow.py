@@ -90,7 +90,7 @@ def bring_all_in_step(home: Home) -> list[str]:
                 lost = any(r.startswith(("damaged:", "files:")) for r in status.reasons)
                 current[status.key] = None if lost else status.version
     with instance(home) as dagster:
-        return bring_in_step(dagster, current)
+        return bring_in_step(dagster, home, current)
 
 
 def _reload(url: str) -> bool:

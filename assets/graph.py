@@ -5,7 +5,7 @@ from __future__ import annotations
 from functools import cache
 from types import ModuleType
 
-from assets.scenes import STUDIES, Scene, all_scenes
+from assets.scenes import STUDIES, Scene, Source, all_scenes
 from assets.stage import Stage
 from ops.errors import InputError
 from storage.home import Home
@@ -43,10 +43,25 @@ def known_sections() -> frozenset[str]:
     return frozenset[str]().union(*core, *(study.SECTIONS for study in _studies().values()))
 
 
+def sections_of(source: Source) -> list[str]:
+    """The sections of a scene's file that the core of such a scene reads, in the graph's order."""
+    found = (sorted(stage.sections) for stage in stages(_kind(source)).values())
+    return list(dict.fromkeys(name for names in found for name in names))
+
+
+def study_sections() -> dict[str, tuple[str, ...]]:
+    """The sections of a scene's file that each study reads besides those of the core."""
+    return {name: tuple(study.SECTIONS) for name, study in _studies().items()}
+
+
+def _kind(source: Source) -> str:
+    bare_photos = source.kind == "dataset" and source.layout == "photos"
+    return "photos" if bare_photos else source.kind
+
+
 def stages_of(scene: Scene) -> dict[str, Stage]:
     """The stages of a scene by ``topic/name``, in topological order."""
-    bare_photos = scene.source.kind == "dataset" and scene.source.layout == "photos"
-    found = stages("photos" if bare_photos else scene.source.kind)
+    found = stages(_kind(scene.source))
     for name in scene.studies:
         if scene.source.kind == "splats":
             raise InputError(

@@ -180,13 +180,15 @@ def _draw(file: Path, stop: threading.Event, quiet: bool) -> None:
         while True:
             finished = stop.is_set()  # read before the lines, so that none is missed
             while line := lines.readline():
-                _show(bars, tasks, json.loads(line))
+                _show(bars, tasks, json.loads(line), console.width >= 140)
             if finished:
                 return
             time.sleep(0.1)
 
 
-def _show(bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any]) -> None:
+def _show(
+    bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any], whole_keys: bool
+) -> None:
     """Apply one line: a bar to move, or a sentence to print."""
     from rich.markup import escape
 
@@ -198,7 +200,8 @@ def _show(bars: Any, tasks: dict[tuple[str, str], Any], entry: Mapping[str, Any]
     name = (entry["key"], entry["what"])
     numbers = " ".join(f"{k} {_short(v)}" for k, v in entry["values"].items())
     if name not in tasks:
-        key = entry["key"].rpartition("/")[2]
+        # On a narrow terminal without scene and topic, but never so short that scales look alike.
+        key = entry["key"] if whole_keys else entry["key"].split("/", 2)[2]
         tasks[name] = bars.add_task(entry["what"], key=key, numbers=numbers)
     bars.update(tasks[name], completed=entry["done"], total=entry["total"] or None, numbers=numbers)
 

@@ -7,7 +7,7 @@ from typing import Any
 import dagster as dg
 from pydantic import Field
 
-from assets.plan import Plan, Selection, make_plan
+from assets.plan import Plan, Selection, make_plan, studies_left
 from assets.process import die_with_parent
 from assets.refresh import Batch, Failed, Summary, refresh
 from assets.run import run, tell
@@ -24,8 +24,10 @@ class RefreshConfig(dg.Config):
 
     selection: list[str] = Field(
         default=[],
-        description="Scenes, scene/topic or scene/topic/name; empty for everything. What they need "
-        "is brought up to date as well.",
+        description="Scenes, scene/topic or scene/topic/name. A bare scene name is its core: "
+        "capture, splats and evaluation; shed/mipmap is a study of scene shed; empty is all scenes "
+        "with their studies, also what was never made. What they need is brought up to date as "
+        "well.",
     )
     dry_run: bool = Field(default=False, description="Only show the plan.")
     force: bool = Field(default=False, description="Compute the selected even if they are fresh.")
@@ -44,9 +46,9 @@ def refresh_op(context: dg.OpExecutionContext, config: RefreshConfig) -> Iterato
         selection = Selection.of(config.selection, home)
     except InputError as error:
         raise dg.Failure(str(error), allow_retries=False) from error
-    plan = make_plan(selection, home)
+    plan = make_plan(selection, home, selection.keys(home) if config.force else ())
     context.log.info(_sentence(plan))
-    yield dg.Output(None, "plan", metadata=_plan_shown(plan))
+    yield dg.Output(None, "plan", metadata=_plan_shown(plan) | _left_out(selection, home))
     if config.dry_run:
         yield dg.Output(None, "outcome", metadata={"outcome": "dry run: nothing was done"})
         return
@@ -68,7 +70,13 @@ def refresh_op(context: dg.OpExecutionContext, config: RefreshConfig) -> Iterato
         )
 
 
-@dg.job(name=REFRESH, description="Bring artifacts up to date: only what is stale or missing.")
+@dg.job(
+    name=REFRESH,
+    description="Bring artifacts up to date: only what is stale or missing. As it stands, of all "
+    "scenes and their studies, also what was never made (`dry_run: true` only shows the plan). In "
+    'the Launchpad, `selection: ["shed"]` is the core of a scene (capture, splats and evaluation), '
+    '`["shed/mipmap"]` a study of it.',
+)
 def refresh_job() -> None:
     """The job; its page shows the plan and the outcome."""
     refresh_op()
@@ -110,7 +118,7 @@ _UNFINISHED = [
 def _sentence(plan: Plan) -> str:
     if not plan.steps:
         return f"all {len(plan.fresh)} artifacts are fresh, nothing to do"
-    return f"{len(plan.steps)} artifacts are not fresh: {', '.join(s.key for s in plan.steps)}"
+    return f"{plan.estimate}: {', '.join(s.key for s in plan.steps)}"
 
 
 def _plan_shown(plan: Plan) -> dict[str, Any]:
@@ -120,6 +128,7 @@ def _plan_shown(plan: Plan) -> dict[str, Any]:
             "state": step.status.state,
             "to do": step.how,
             "about, s": "?" if step.seconds is None else f"{step.seconds:.1f}",
+            "estimated from": "never ran" if step.duration is None else str(step.duration),
             "why": "; ".join(step.status.reasons),
         }
         for step in plan.steps
@@ -130,6 +139,12 @@ def _plan_shown(plan: Plan) -> dict[str, Any]:
         **({"steps": dg.MetadataValue.table([dg.TableRecord(r) for r in rows])} if rows else {}),
         **({"scenes that cannot be read": dict(plan.broken)} if plan.broken else {}),
     }
+
+
+def _left_out(selection: Selection, home: Home) -> dict[str, Any]:
+    """Studies that bare scene names do not select."""
+    left = studies_left(selection, home)
+    return {"not selected": "; ".join(map(str, left))} if left else {}
 
 
 def _outcome_shown(summary: Summary) -> dict[str, Any]:

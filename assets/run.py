@@ -114,9 +114,8 @@ def tell(dagster: dg.DagsterInstance, home: Home, keys: Sequence[str]) -> list[s
     from assets.events import bring_in_step
 
     current = Store(home.store).current(keys)
-    return bring_in_step(
-        dagster, {k: None if v is not None and v.damage else v for k, v in current.items()}
-    )
+    whole = {k: None if v is not None and v.damage else v for k, v in current.items()}
+    return bring_in_step(dagster, home, whole)
 
 
 def job() -> Any:

@@ -39,6 +39,9 @@ EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs 
 REFRESH = "refresh"  # the Dagster job that brings artifacts up to date
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"
 _LONGEST = 63
+_TWICE = re.compile(
+    r"Cannot declare (\(.*\)) twice"
+)  # what tomllib says of a table's second header
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,10 +130,7 @@ def load_scene(
     Raises:
         InputError: With file and line, if it is not TOML or has sections nobody reads.
     """
-    try:
-        tables = tomllib.loads(file.read_text("utf-8"))
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not a TOML file: {error}") from None
+    tables = _read(file)
     default = "demo" if file.stem == DEMO else "dataset"
     studies = _studies(tables.pop("studies", None), file, known_studies)
     for name, table in tables.items():
@@ -147,6 +147,36 @@ def load_scene(
         tables |= {k: {**v, **tables.get(k, {})} for k, v in DEMO_TABLES.items()}
         studies = STUDIES if studies is None else studies
     return Scene(check_name(file.stem), source, _with_presets(tables), file, studies or ())
+
+
+def _read(file: Path) -> dict[str, Any]:
+    """What a file holds, as TOML.
+
+    Raises:
+        InputError: It is no TOML. A table that stands there twice, which is what becomes of an
+            example pasted below a file that has that table already, is told in words of its own.
+    """
+    try:
+        text = file.read_text("utf-8")
+        return tomllib.loads(text)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{file}: not a TOML file: {error}") from None
+    except tomllib.TOMLDecodeError as error:
+        found = _TWICE.match(str(error))
+        if found is None:
+            raise InputError(f"{file}: not a TOML file: {error}") from None
+        parts = [a or b for a, b in re.findall(r"'([^']*)'|\"([^\"]*)\"", found[1])]
+        name = ".".join(parts)
+        dotted = r"\s*\.\s*".join(rf"[\"']?{re.escape(part)}[\"']?" for part in parts)
+        header = re.compile(rf"\s*\[\s*{dotted}\s*\]")
+        lines = [n for n, line in enumerate(text.splitlines(), 1) if header.match(line)]
+        twice = len(lines) > 1
+        place = f"{file}:{lines[1]}" if twice else str(file)
+        first = f", first in line {lines[0]}" if twice else ""
+        raise InputError(
+            f"{place}: [{name}] stands here a second time{first}; merge the two [{name}] tables "
+            "into one"
+        ) from None
 
 
 def _with_presets(tables: Mapping[str, Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]:

@@ -130,8 +130,8 @@ def materialize(
 ) -> None:
     """Make artifacts: only what is stale or missing, with progress.
 
-    A bare scene name makes its core: capture, splats and evaluation. Interrupted work goes on
-    from its last checkpoint when the command is given again.
+    A bare scene name makes its core: capture, splats and evaluation; shed/mipmap makes a study of
+    scene shed. Interrupted work goes on from its last checkpoint when the command is given again.
     """
     lazily("refreshing", "refresh")(selection, force, dry_run, quiet, as_json, progress_json)
 
@@ -149,6 +149,9 @@ def refresh(
     progress_json: ProgressJson = False,
 ) -> None:
     """Bring artifacts up to date after a change of code, a setting or a photo.
+
+    A bare scene name is its core: capture, splats and evaluation. shed/mipmap is a study of scene
+    shed; no name at all is every scene with its studies, also what was never made.
 
     Runs exactly what is stale or missing of the selection and of what it needs, in order. It looks
     again after each step: where a result turns out as it was, nothing that depends on it runs, and
@@ -275,7 +278,7 @@ def export(
         Path,
         typer.Option(
             "--to",
-            help="A .ply, .splat, .spz or .compressed.ply file for splats; a folder for cameras.",
+            help="A .ply, .splat, .spz or .compressed.ply file for splats; a folder for --cameras.",
         ),
     ],
     cameras: Annotated[
@@ -326,8 +329,8 @@ def bench(
 
     Synthetic scenes like trained ones, drawing, gradients and whole training steps; on the CPU
     also every kernel, beside a tile rasteriser in plain PyTorch. With --store: writing and reading
-    artifacts, beside torch.save and torch.load. Takes about a minute; other programs that run
-    meanwhile make all numbers worse.
+    artifacts, beside torch.save and torch.load. Takes a minute or two, more on a busy machine;
+    other programs that run meanwhile make all numbers worse.
     """
     if store:
         lazily("machine", "bench_store")(repeats, as_json)

@@ -42,9 +42,16 @@ def export(scene_name: str, to: Path, cameras: str, version: str) -> None:
 
 def _export_cameras(tree: xr.DataTree, to: Path, layout: str) -> None:
     from assets.bridge.camera_files import write_cameras, write_photos
+    from ops.splats.files.dispatch import READABLE
 
     if layout not in ("transforms", "colmap"):
         raise InputError(f"--cameras: expected transforms or colmap, found {layout!r}")
+    suffix = next((s for s in READABLE if to.name.lower().endswith(s)), "")
+    if suffix and not to.is_dir():
+        raise InputError(
+            f"--to: expected a folder for cameras and photos, found {str(to)!r}, which names a "
+            f"splat file ({suffix}); name a folder, or leave --cameras out to write splats"
+        )
     if to.exists() and not to.is_dir():
         raise InputError(f"--to: expected a folder for cameras, found the file {to}")
     files = write_cameras(to, tree, layout)  # type: ignore[arg-type]

@@ -11,7 +11,7 @@ from typing import Any
 from assets.cli.output import emit, err, fail, out, program
 from assets.freshness import Status, scene_status
 from assets.graph import dependents, find_scene, find_stage
-from assets.plan import Plan, Selection, make_plan
+from assets.plan import Plan, Selection, make_plan, studies_left
 from assets.progress import Show, emit_line
 from assets.refresh import Summary
 from assets.scenes import Scene
@@ -34,6 +34,8 @@ def refresh(
     names = ", ".join(chosen.names) or "everything"
     if dry_run:
         _show_plan(names, make_plan(chosen, home, chosen.keys(home) if force else ()), as_json)
+        if not as_json:
+            _show_studies_left(chosen, home)
         return
     show: Show = "lines" if progress_json else "nothing" if quiet or as_json else "bars"
     summary = _run(chosen, home, force, show)
@@ -43,6 +45,7 @@ def refresh(
         out.print_json(json.dumps(asdict(summary)))
     else:
         _report(names, summary)
+        _show_studies_left(chosen, home)
         for name in chosen.names:
             if summary.complete and "/" not in name:
                 _what_next(find_scene(name, home), home)
@@ -87,14 +90,22 @@ def _show_plan(names: str, plan: Plan, as_json: bool) -> None:
         out.print(f"{names}: all {len(plan.fresh)} artifacts are fresh, nothing to do")
         return
     emit(rows, False)
-    out.print(_estimate(plan), highlight=False)
+    out.print(plan.estimate, highlight=False)
+
+
+def _show_studies_left(chosen: Selection, home: Home) -> None:
+    """A line for each study that a bare scene name left out, so that nobody takes it for fresh."""
+    for left in studies_left(chosen, home):
+        out.print(
+            f"{left}; for it: {program()} refresh {left.name}", highlight=False, soft_wrap=True
+        )
 
 
 def plan_as_json(plan: Plan) -> dict[str, Any]:
     """A plan as ``--dry-run --json`` prints it."""
     told: dict[str, Any] = {"steps": _plan_rows(plan), "fresh": list(plan.fresh)}
     told |= {"broken": dict(plan.broken), "seconds": plan.seconds, "never timed": plan.unknown}
-    return told
+    return told | {"estimate": plan.estimate if plan.steps else ""}
 
 
 def _plan_rows(plan: Plan) -> list[dict[str, Any]]:
@@ -104,18 +115,11 @@ def _plan_rows(plan: Plan) -> list[dict[str, Any]]:
             "state": step.status.state,
             "to do": step.how,
             "seconds": step.seconds,
+            "estimated from": None if step.duration is None else str(step.duration),
             "why": list(step.status.reasons),
         }
         for step in plan.steps
     ]
-
-
-def _estimate(plan: Plan) -> str:
-    """``3 steps, at most about 64 s (one of them was never timed)``."""
-    count = len(plan.steps)
-    words = f"{count} step{'s' if count > 1 else ''}, at most about {plan.seconds:.0f} s by earlier"
-    words += " runs"
-    return words + (f", and {plan.unknown} that never ran" if plan.unknown else "")
 
 
 def _report(names: str, summary: Summary) -> None:
@@ -145,10 +149,14 @@ def _what_next(scene: Scene, home: Home) -> None:
     folder = home.exports / scene.name
     sheet = folder / "contact_sheet.png"
     look = f"{sheet}, and splat files beside it" if sheet.is_file() else str(folder)
+    if scene.source.kind == "demo":
+        next_step = f"{program()} add FOLDER (your own photos)"
+    else:
+        next_step = f"{program()} export {scene.name} --to {scene.name}.ply"
     lines = {
         "look": look,
         "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
-        "go on": f"{program()} add FOLDER (your own photos), {program()} --help",
+        "go on": f"{next_step}, {program()} --help",
     }
     for name, text in lines.items():
         out.print(f"[bold]{name:8}[/] {text}", highlight=False, soft_wrap=True)
@@ -177,7 +185,7 @@ def why(artifact: str, as_json: bool) -> None:
     if plan.steps:
         out.print("\n[bold]a refresh would run[/]")
         emit([{k: v for k, v in r.items() if k != "why"} for r in _plan_rows(plan)], False)
-        out.print(_estimate(plan), highlight=False)
+        out.print(plan.estimate, highlight=False)
         if later:
             out.print(f"and then look at what depends on it: {', '.join(later)}", highlight=False)
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 from typing import Any
 
 from assets.cli.output import emit, out, program
-from assets.graph import known_sections, scenes_of, study_settings
+from assets.graph import known_sections, scenes_of, sections_of, study_sections, study_settings
 from assets.instance import prepare
 from assets.scenes import (
     STUDIES,
@@ -22,11 +23,20 @@ from ops.errors import InputError
 from ops.splats.settings import TrainSettings
 from storage.home import Home
 
-_NOTE = """\
-A Splatworks scene. Change a setting here and refresh: only what depends on it is computed.
-Sections: capture, points, train, evaluation, exports; what can be set, and the defaults, stand in
-ops/*/settings.py and in the Dagster UI beside each artifact. A line above the first section names
-studies: studies = ["mipmap"]"""
+
+def _note(source: Source) -> str:
+    """What stands at the top of a new scene's file."""
+    studies = study_sections()
+    example = ", ".join(f'"{name}"' for name in studies)
+    of_studies = "".join(f"; of study {k}: {', '.join(names)}" for k, names in studies.items())
+    text = (
+        "A Splatworks scene. Change a setting here and refresh: only what depends on it is "
+        f"computed. Sections, each at most once: {', '.join(sections_of(source))}{of_studies}. "
+        "What can be set, and the defaults, stand in the Dagster UI beside each artifact, and in "
+        "ops/*/settings.py (a few in assets/). A line above the first section names studies: "
+    )
+    lines = textwrap.wrap(text, 96, break_long_words=False, break_on_hyphens=False)
+    return "\n".join([*lines, f"studies = [{example}]"])
 
 
 def add(
@@ -60,19 +70,15 @@ def add(
     prepare(home)
     source = Source(kind="dataset", path=str(folder.resolve()), layout=found.layout)
     wanted = tuple(dict.fromkeys(s.partition("=")[0] for s in studies))
-    file = write_scene(home, name, source, tables, _NOTE, wanted)
+    file = write_scene(home, name, source, tables, _note(source), wanted)
     load_scene(file, known_sections())
     out.print(f"[bold]{name}[/]: {len(found.frames)} photos, layout {found.layout}")
-    if found.missing:
-        some = ", ".join(found.missing[:20])
-        more = f" and {len(found.missing) - 20} more" if len(found.missing) > 20 else ""
-        out.print(
-            f"[yellow]{len(found.missing)} listed photos do not exist and are left out:[/] "
-            f"{some}{more}",
-            highlight=False,
-        )
     for note in found.notes:
         out.print(f"[dim]{note}[/]", highlight=False)
+    if found.missing:  # how many they are is one of the notes
+        some = ", ".join(found.missing[:20])
+        more = f" and {len(found.missing) - 20} more" if len(found.missing) > 20 else ""
+        out.print(f"[yellow]left out, because they are not there:[/] {some}{more}", highlight=False)
     out.print(f"settings: {file}", highlight=False, soft_wrap=True)
     also = "".join(f" {name}/{study}" for study in wanted)
     out.print(f"next:     {program()} materialize {name}{also}", highlight=False)

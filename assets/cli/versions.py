@@ -8,7 +8,7 @@ import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,7 +26,7 @@ from storage.home import Home
 from storage.store import Store
 
 if TYPE_CHECKING:
-    from assets.pruning import Item
+    from assets.pruning import Item, Wanted
 
 
 def repository(artifact: str) -> ArtifactRepository:
@@ -260,16 +260,32 @@ def prune(
     items = plan(wanted, Home.find())
     goes = sum(item.bytes for item in items if item.drop)
     something = any(item.drop for item in items)
+    nothing = "" if something else "nothing to drop"
+    if nothing and _too_young(wanted):
+        nothing = f"nothing older than {_spelt(older_than)}; see --older-than"
     if asks or dry_run:
-        _show_items(items, f"would free {readable_size(goes)}", as_json, done=False)
+        _show_items(items, nothing or f"would free {readable_size(goes)}", as_json, done=False)
     if asks and (not something or not typer.confirm("Drop this?", default=False)):
         return
     if not dry_run:
         items = carry_out(items)
         freed = sum(item.bytes for item in items if not item.kept)
-        _show_items(items, f"freed {readable_size(freed)}", as_json, done=True)
+        _show_items(items, nothing or f"freed {readable_size(freed)}", as_json, done=True)
     if any(item.failed for item in items):
         sys.exit(1)
+
+
+def _too_young(wanted: Wanted) -> bool:
+    """Whether something would go but for its age."""
+    from assets.pruning import plan
+
+    any_age = replace(wanted, spare=timedelta(0))
+    return wanted.spare > timedelta(0) and any(i.drop for i in plan(any_age, Home.find()))
+
+
+def _spelt(age: str) -> str:
+    """``1h`` as people write it, ``1 h``."""
+    return re.sub(r"(?<=\d)(?=[a-z])", " ", age.strip().lower())
 
 
 def _show_items(items: list[Item], total: str, as_json: bool, done: bool) -> None:
@@ -294,4 +310,4 @@ def _show_items(items: list[Item], total: str, as_json: bool, done: bool) -> Non
         rows = [{k: v for k, v in row.items() if k != "why"} for row in rows]
     if rows:
         emit(rows, False)
-    out.print(total if rows else "nothing to drop", highlight=False)
+    out.print(total, highlight=False)

@@ -104,6 +104,7 @@ def plan(selection: Sequence[str], home: Home) -> Report:
             "how": step.how,
             "state": step.status.state,
             "seconds": step.seconds,
+            "from": "" if step.duration is None else str(step.duration),
             "why": list(step.status.reasons),
         }
         for step in found.steps
@@ -115,7 +116,7 @@ def plan(selection: Sequence[str], home: Home) -> Report:
         "fresh": len(found.fresh),
         "broken": dict(found.broken),
         "seconds": found.seconds,
-        "unknown": found.unknown,
+        "estimate": found.estimate if steps else "",
     }
 
 

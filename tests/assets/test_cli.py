@@ -16,8 +16,9 @@ import pytest
 from PIL import Image
 
 from assets.bridge.splats import splats_from
-from assets.graph import scenes_of
+from assets.graph import known_sections, scenes_of, stages_of
 from assets.instance import instance
+from assets.produce import produce
 from assets.scenes import Scene
 from ops.mipmap.settings import AdaptSettings, PseudoSettings
 from ops.splats.files.dispatch import read_splats
@@ -71,10 +72,29 @@ def test_add_writes_a_scene_and_says_what_is_missing(run: Run, dataset: Path, ho
     assert code == 0
     assert "my_shed: 6 photos, layout transforms" in out
     assert "images/006.png" in out
+    assert out.count("do not exist") + out.count("not there") == 2  # how many, and which
+    assert "1 of 7 listed photos do not exist" in out
     assert "splatworks materialize my_shed" in out
     assert snapshot(dataset) == before
     _, listed, _ = run("scenes", "--json")
     assert {r["scene"] for r in json.loads(listed)} == {"demo", "my_shed"}
+
+
+def test_a_new_scene_lists_every_section_that_it_can_have(
+    run: Run, dataset: Path, home: Home
+) -> None:
+    def sections(name: str) -> set[str]:
+        text = (home.scenes / f"{name}.toml").read_text()
+        comment = " ".join(line[2:] for line in text.splitlines() if line.startswith("# "))
+        assert comment.endswith('studies = ["mipmap"]')
+        listed = comment.partition("each at most once: ")[2].partition(". What")[0]
+        return set(listed.replace("; of study mipmap:", ",").split(", "))
+
+    assert run("add", dataset, "--name", "shed")[0] == 0
+    assert sections("shed") == known_sections() - {"structure"}
+    (dataset / "transforms.json").unlink()
+    assert run("add", dataset, "--name", "bare", "--layout", "photos")[0] == 0
+    assert sections("bare") == known_sections()
 
 
 @pytest.mark.parametrize(
@@ -167,6 +187,25 @@ def test_a_fresh_scene_is_not_made_again(run: Run) -> None:
     assert code == 0
     assert "all 6 artifacts are fresh, nothing to do" in out
     assert "contact_sheet.png" in out
+    assert "add FOLDER (your own photos)" in out
+
+
+def test_who_has_brought_photos_is_not_told_to(
+    run: Run, home: Home, demo_scene: Callable[..., Any], tiny: str, tmp_path: Path
+) -> None:
+    file = tmp_path / "one.ply"
+    assert run("export", "demo", "--to", file)[0] == 0
+    assert run("import", file)[0] == 0
+    store, scene = Store(home.store), scenes_of(home)["one"]
+    assert isinstance(scene, Scene)
+    for stage in stages_of(scene).values():
+        produce(scene, stage, home, lambda *_: None, lambda _: None)
+        assert store.artifact(f"one/{stage.key}").current() is not None
+    code, out, _ = run("materialize", "one")
+    assert code == 0
+    assert "nothing to do" in out
+    assert "add FOLDER" not in out
+    assert "export one --to one.ply" in out
 
 
 def test_export_and_import_round_trip(run: Run, home: Home, tmp_path: Path) -> None:
@@ -188,6 +227,18 @@ def test_export_refuses_unknown_formats(run: Run, tmp_path: Path) -> None:
     assert ".ply" in err
     assert list(tmp_path.glob("demo.xyz*")) == []
     assert run("export", "demo", "--to", tmp_path / "cams", "--cameras", "bundler")[0] == 2
+
+
+@pytest.mark.parametrize("layout", ["transforms", "colmap"])
+@pytest.mark.parametrize("name", ["cam.ply", "cam.compressed.ply", "CAM.SPZ", "cam.splat"])
+def test_cameras_are_not_written_into_a_folder_called_like_a_splat_file(
+    run: Run, tmp_path: Path, layout: str, name: str
+) -> None:
+    code, _, err = run("export", "demo", "--to", tmp_path / name, "--cameras", layout)
+    assert code == 2
+    assert "expected a folder" in err
+    assert "leave --cameras out" in err
+    assert not (tmp_path / name).exists()
 
 
 def test_import_of_a_file_that_lies(run: Run, home: Home, tmp_path: Path) -> None:

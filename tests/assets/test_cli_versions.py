@@ -186,6 +186,14 @@ def test_prune_says_first_what_goes(run: Run, two: Home) -> None:
     assert "nothing to drop" in run("prune", "demo/splats", *NOW, "--yes")[1]
 
 
+def test_prune_says_when_all_is_too_young(run: Run, two: Home) -> None:
+    for options in (("--dry-run",), ("--yes",)):
+        assert run("prune", *options)[1].strip() == "nothing older than 1 h; see --older-than"
+    assert "nothing older than 2 d;" in run("prune", "--older-than", "2d", "-n")[1]
+    assert run("prune", "--older-than", "2d", "--keep", "1", "-n")[1].strip() == "nothing to drop"
+    assert len(Store(two.store).artifact(TRAINED).history()) == 2
+
+
 @pytest.mark.parametrize("answer", ["y\n", "n\n", "\n"])
 def test_prune_asks_on_a_terminal(
     run: Run, two: Home, monkeypatch: pytest.MonkeyPatch, answer: str

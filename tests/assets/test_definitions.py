@@ -35,6 +35,21 @@ def test_every_asset_is_described(home: Home) -> None:
         assert spec.code_version
 
 
+def test_nodes_of_the_lineage_can_be_told_apart(
+    home: Home, demo_scene: Callable[..., Any], tiny: str
+) -> None:
+    demo_scene(home, tiny.replace("studies = []", 'studies = ["mipmap"]'))
+    found = specs(definitions.build())
+    shown: dict[tuple[str, ...], str] = {}  # a node shows the end of the key, and the kinds
+    for key, spec in found.items():
+        node = (key.rpartition("/")[2], *sorted(spec.kinds))
+        assert node not in shown, (key, shown[node])
+        shown[node] = key
+    adapted = found["demo/mipmap/x4/adapted"]
+    assert "x4" in adapted.kinds
+    assert (adapted.description or "").startswith("x4: A copy of the base")
+
+
 def test_the_graph_has_the_declared_edges(home: Home) -> None:
     found = specs(definitions.build())
     deps = {d.asset_key.to_user_string() for d in found["demo/splats/trained"].deps}
@@ -177,7 +192,7 @@ def test_the_unsynced_marks_are_those_of_the_store(
 ) -> None:
     def tell(instance: dg.DagsterInstance, **changed: None) -> list[str]:
         keys = [f"demo/{k}" for k in stages_of(scene)]
-        return bring_in_step(instance, {**Store(home.store).current(keys), **changed})
+        return bring_in_step(instance, home, {**Store(home.store).current(keys), **changed})
 
     scene = demo_scene(home)
     with dg.DagsterInstance.ephemeral() as instance:

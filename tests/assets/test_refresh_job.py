@@ -173,3 +173,24 @@ def test_the_page_is_reloaded_when_a_setting_changes(
         server.shutdown()
     assert said[0].startswith("code, settings, scenes or photos changed")
     assert "reloadWorkspace" in asked[0]["query"]
+
+
+def test_the_plan_says_how_long_it_takes_and_what_is_not_selected(
+    home: Home, dagster: dg.DagsterInstance, demo_scene: Function, tiny: str
+) -> None:
+    text = tiny.replace("iterations = 40", "iterations = 4000")
+    demo_scene(home, text.replace("studies = []", 'studies = ["mipmap"]'))
+    success, shown = execute(dagster, selection=["demo"], dry_run=True)
+    assert success
+    plan = shown["plan"]
+    assert plan["plan"].startswith("4 steps, about ")
+    assert "at 40 iterations" in plan["plan"]
+    assert plan["not selected"].startswith("study demo/mipmap is not part of 'demo'")
+    row = plan["steps"].records[0].data
+    assert row["estimated from"].endswith("at 40 iterations")
+
+
+def test_a_forced_dry_run_plans_what_is_fresh(dagster: dg.DagsterInstance) -> None:
+    _, shown = execute(dagster, selection=["demo/splats/exports"], dry_run=True, force=True)
+    (row,) = [record.data for record in shown["plan"]["steps"].records]
+    assert (row["artifact"], row["to do"]) == ("demo/splats/exports", "compute")

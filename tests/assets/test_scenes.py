@@ -63,6 +63,14 @@ def test_relative_paths_start_at_the_file(home: Home) -> None:
         ("[source]\npath = '/a'\n[trian]\n", r"broken\.toml:3: \[trian\]: no such section"),
         ("[source]\nkind = 'demoo'\n", r"broken\.toml:2: \[source\] kind: expected one of"),
         ("[train]\n", "path is missing"),
+        (
+            "[source]\npath = '/a'\n[train]\na = 1\n\n[train]  # again\nb = 2\n",
+            r"broken\.toml:6: \[train\] stands here a second time, first in line 3; "
+            r"merge the two \[train\] tables into one",
+        ),
+        ("[train]\n[ train ]", r"broken\.toml:2: \[train\] stands here a second time"),
+        ("[a.b]\n['a'.\"b\"]\n", r"broken\.toml:2: \[a\.b\] .*, first in line 1; merge the two"),
+        ("[train]\na = 1\na = 2\n", r"not a TOML file: .*line 3"),
     ],
 )
 def test_a_broken_file_is_reported_and_the_others_stay(home: Home, text: str, words: str) -> None:

@@ -98,6 +98,9 @@ def test_details_plan_and_difference(several: Home) -> None:
     assert {s["key"]: s["how"] for s in plan["steps"]}[TRAINED] == "compute"
     assert plan["steps"][0]["key"] == POINTS
     assert plan["steps"][0]["seconds"] is not None
+    assert plan["steps"][0]["from"].startswith("v2: ")
+    assert plan["steps"][0]["from"].endswith(" s with other settings")
+    assert plan["estimate"].startswith(f"{len(plan['steps'])} steps, ")
     with pytest.raises(InputError, match="names no artifact"):
         store_report.plan(["demo/nothing"], several)
 
@@ -276,7 +279,7 @@ def test_refresh_by_its_button(browser: Browser, tmp_path_factory: pytest.TempPa
         run = page.get_by_role("button", name="outside the kernel")
         run.wait_for()
         plan = page.locator(".sw-plan").inner_text()
-        assert "2 steps" in plan
+        assert "2 steps, none of which ran before, so their time is unknown" in plan
         assert "demo/capture/views" in plan
         assert "splatworks refresh demo/capture/points" in plan
         assert Store(home.store).keys() == []  # a plan does nothing

@@ -49,15 +49,14 @@ export class Refreshing {
       this.planned.replaceChildren(...broken, h("div", { class: "sw-bar" }, `all ${plan.fresh} artifacts are fresh: there is nothing to do`, h("span", { class: "sw-space" }), close));
       return;
     }
-    const never = plan.unknown ? `, and ${plan.unknown} that never ran` : "";
-    const words = `${steps.length} step${steps.length > 1 ? "s" : ""}, at most about ${span(plan.seconds)} by earlier runs${never}; ${plan.fresh} fresh`;
+    const words = `${plan.estimate}; ${plan.fresh} fresh`;
     const run = button("run", `run ${command} outside the kernel`, () => this.#begin(plan.selection, run), { class: "sw-do" });
     this.planned.replaceChildren(
       ...broken,
       h("div", { class: "sw-bar" }, h("b", { text: "a refresh would" }), h("span", { class: "sw-faint", text: words }), h("span", { class: "sw-space" }), close, run),
       h("div", { class: "sw-steps" }, ...steps.map((s) => h("div", {},
         h("span", { class: `sw-how sw-how-${s.how}`, text: s.how }), h("b", { text: s.key }),
-        h("span", { class: "sw-faint", text: s.how === "restore" ? "seconds" : s.seconds === null ? "never timed" : `about ${span(s.seconds)}` }),
+        h("span", { class: "sw-faint", title: s.from ? `estimated from ${s.from}` : null, text: s.how === "restore" ? "seconds" : s.seconds === null ? "never timed" : `about ${span(s.seconds)}` }),
         h("span", { class: "sw-why", text: s.why.join("; "), title: s.why.join("\n") })))),
       h("p", { class: "sw-faint" }, "the same in a terminal: ", h("code", { text: command })),
     );
