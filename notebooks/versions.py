@@ -38,8 +38,8 @@ def what_if(
 
     Returns:
         A row for each artifact that would not be fresh and that the question touches: its recipe or
-        the reasons are others than now, or it depends on such a one. What is stale already, for
-        reasons that stay as they are, is not listed.
+        the reasons are others than now, or it depends on such a one. What is stale already and has
+        nothing to do with it is not listed.
 
     Raises:
         InputError: There is no such scene, section or setting, or a value cannot be used.
