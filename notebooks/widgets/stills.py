@@ -84,7 +84,7 @@ def table_picture(
 
 
 def draw(axes: Axes, plot: Plot) -> None:
-    """The lines, with a legend where they have names."""
+    """The lines, with a legend where they have names and colours of their own."""
     for k, line in enumerate(plot.lines):
         many = len(line.x) > _MANY
         look = {"linewidth": 0.8} if many else {"marker": ".", "markersize": 4}
@@ -95,7 +95,7 @@ def draw(axes: Axes, plot: Plot) -> None:
     axes.margins(x=0.02)
     if plot.whole:
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    if any(line.name for line in plot.lines):
+    if any(line.name for line in plot.lines) and len(plot.lines) <= len(COLOURS):
         axes.legend(
             **{"loc": "lower right", "bbox_to_anchor": (1.0, 1.0), "ncols": 8},
             **{"borderaxespad": 0.0, "handlelength": 1.4, "columnspacing": 1.4},

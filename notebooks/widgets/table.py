@@ -232,7 +232,9 @@ class ScoreTable(BrowserWidget):
             return None
         rows: dict[str, list[int]] = {}
         for row in range(self.count):
-            rows.setdefault("" if by is None else str(by.plain(row)), []).append(row)
+            value = "" if by is None else by.plain(row)
+            empty = by is not None and value in (None, "")
+            rows.setdefault("(none)" if empty else str(value), []).append(row)
         lines = []
         for name, mine in rows.items():
             number = x is not None and x.is_number

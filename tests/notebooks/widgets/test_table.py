@@ -203,6 +203,9 @@ def test_the_still_has_a_line_for_each_group_as_the_page_has() -> None:
     assert not over_time.whole
     assert [m.name for m in over_time.lines] == [""]
     assert table({"view": ["a", "b"]}).plot() is None
+    numbers = table({"psnr": [1.0, 2.0, 3.0], "fold": [0, None, 0]}, y="psnr", group="fold").plot()
+    assert numbers is not None
+    assert [(m.name, m.y.tolist()) for m in numbers.lines] == [("0", [1, 3]), ("(none)", [2])]
 
     def colours(widget: ScoreTable) -> list[bool]:
         """Which of the colours of lines are in the picture, as opaque as lines are."""
