@@ -147,7 +147,7 @@ def _what_next(scene: Scene, home: Home) -> None:
     look = f"{sheet}, and splat files beside it" if sheet.is_file() else str(folder)
     lines = {
         "look": look,
-        "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
+        "explore": "make ui (the graph, in a browser), make lab (01_first_look.ipynb)",
         "go on": f"{program()} add FOLDER (your own photos), {program()} --help",
     }
     for name, text in lines.items():
