@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import FancyBboxPatch
+from matplotlib.patheffects import withStroke
 
 from assets.previews import spread
 from notebooks.pixels import as_pixels
@@ -34,6 +35,10 @@ if TYPE_CHECKING:
     from ops.cameras import Cameras
     from ops.capture.model import Points, Views
 
+_CROSS: dict[str, Any] = {  # dark with a white edge, so that it is seen on points of any colour
+    **{"color": "#11151c", "markersize": 13, "markeredgewidth": 2.2, "zorder": 6},
+    "path_effects": [withStroke(linewidth=5.5, foreground="white")],
+}
 _GAP, _CAPTION, _HEAD = 0.08, 0.26, 0.3  # inches
 
 
@@ -223,7 +228,7 @@ def capture_map(views: Views, points: Points, path: Cameras | None = None) -> Pi
                     **{"color": colour, "angles": "xy", "scale_units": "xy", "scale": 1},
                     **{"width": 0.004, "headwidth": 4.5, "headlength": 5, "label": label},
                 )
-            axes.plot(0, 0, "+", color=INK, ms=9, mew=1.6, label="what they look at")
+            axes.plot(0, 0, "+", label="what they look at", **_CROSS)
             axes.set_title(title, color=INK)
             axes.set_aspect("equal")
             axes.set_xlim(-half, half)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from notebooks.pixels import png
@@ -50,18 +51,22 @@ def scale_scores(
     return table.reindex(index=list(dict.fromkeys(r["method"] for r in mine)), columns=scales)
 
 
-def standing(evaluation: xr.DataTree) -> dict[str, str]:
+def standing(evaluation: xr.DataTree, named: Callable[[str], str] = str) -> dict[str, str]:
     """What the scored and the extra views are to the adaptation; belongs beside every number.
 
     Where that differs from scale to scale, every sentence names its scales.
+
+    Args:
+        evaluation: An artifact such as ``demo/mipmap/evaluation``.
+        named: How a scale is written; as it is stored (``x1_8``) where nothing is given.
     """
     from assets.bridge.mipmap import score_rows
 
     said: dict[str, dict[str, list[str]]] = {}
     for row in sorted(score_rows(evaluation), key=lambda r: float(r["factor"])):
         scales = said.setdefault(row["views"], {}).setdefault(row["standing"], [])
-        if row["scale"] not in scales:
-            scales.append(row["scale"])
+        if (name := named(row["scale"])) not in scales:
+            scales.append(name)
     return {
         views: next(iter(sentences))
         if len(sentences) == 1

@@ -13,6 +13,8 @@ from storage.store import Store
 if TYPE_CHECKING:
     from pandas.io.formats.style import Styler
 
+    from assets.freshness import Status
+
 _DIGITS = ".5g"
 
 
@@ -35,7 +37,9 @@ def what_if(
         home: Where to look; None for ``SPLATWORKS_HOME`` or its default.
 
     Returns:
-        A row for each artifact that is fresh now and would not be, or is restored or computed.
+        A row for each artifact that would not be fresh and that the question touches: its recipe or
+        the reasons are others than now, or it depends on such a one. What is stale already and has
+        nothing to do with it is not listed.
 
     Raises:
         InputError: There is no such scene, section or setting, or a value cannot be used.
@@ -43,7 +47,7 @@ def what_if(
     import pandas as pd
 
     from assets.freshness import scene_status
-    from assets.graph import find_scene, known_sections
+    from assets.graph import find_scene, known_sections, stages_of
     from ops.errors import InputError
 
     home = home or Home.find()
@@ -56,9 +60,14 @@ def what_if(
     for section, values in settings.items():
         tables[section] = {**tables.get(section, {}), **values}
     before = scene_status(now, home, store)
+    other = replace(now, tables=tables)
+    after, stages = scene_status(other, home, store), stages_of(other)
+    touched: set[str] = set()
     rows = []
-    for key, status in scene_status(replace(now, tables=tables), home, store).items():
-        if status.version is None or status.state == "fresh":
+    for key, status in after.items():  # in topological order
+        if _differ(before.get(key), status) or touched.intersection(stages[key].inputs):
+            touched.add(key)
+        if key not in touched or status.version is None or status.state == "fresh":
             continue
         if status.now is None:  # it would not even start
             raise InputError(f"what_if: {'; '.join(status.reasons)}")
@@ -71,7 +80,8 @@ def what_if(
         else:
             then = f"runs, about {took:.0f} s by the last time" if took >= 1 else "runs, a moment"
         words = "\n".join(status.reasons)
-        rows.append((status.key, before[key].state, status.state, then, words))
+        state = before[key].state if key in before else "missing"
+        rows.append((status.key, state, status.state, then, words))
     columns = ["artifact", "now", "would be", "a refresh then", "why"]
     return to_read(pd.DataFrame(rows, columns=columns).set_index("artifact"))
 
@@ -129,6 +139,13 @@ def changes(
     table = pd.DataFrame(rows, columns=["", found["old"], found["new"], "change"]).set_index("")
     made = found["provenance"] or ["made from the same code, settings and inputs"]
     return to_read(table).set_caption("; ".join(made))
+
+
+def _differ(before: Status | None, after: Status) -> bool:
+    """Whether an artifact would be made from something else, or be stale for other reasons."""
+    if before is None or before.now is None or after.now is None:
+        return True
+    return (before.now.recipe, before.reasons) != (after.now.recipe, after.reasons)
 
 
 def _short(value: float | None) -> str:

@@ -59,6 +59,11 @@ class Home:
         return self.root / "exports"
 
     @property
+    def notebooks(self) -> Path:
+        """The user's notebooks; ``splatworks lab`` copies the project's there."""
+        return self.root / "notebooks"
+
+    @property
     def checkpoints(self) -> Path:
         """Unfinished training, to resume from."""
         return self.root / "checkpoints"

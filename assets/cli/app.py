@@ -356,7 +356,7 @@ def lab(
     ] = "127.0.0.1",
     port: Annotated[int, typer.Option(help="Port of the page.")] = 8888,
 ) -> None:
-    """Open JupyterLab with the notebooks."""
+    """Open JupyterLab with the notebooks, copied into the home folder for you to change."""
     lazily("machine", "lab")(host, port)
 
 

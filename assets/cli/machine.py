@@ -128,9 +128,14 @@ def ui(host: str, port: int) -> None:
 
 
 def lab(host: str, port: int) -> None:
-    """Replace this process by JupyterLab, opened on the notebooks."""
+    """Replace this process by JupyterLab, opened on the notebooks in the home folder."""
+    from assets.cli.own_notebooks import copy_notebooks
+
+    home = Home.find().create()
+    for sentence in copy_notebooks(ROOT / "notebooks", home.notebooks):
+        out.print(sentence, highlight=False)
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
-    place = [f"--ip={host}", f"--port={port}", f"--notebook-dir={ROOT}/notebooks"]
+    place = [f"--ip={host}", f"--port={port}", f"--notebook-dir={home.notebooks}"]
     _serve(
         ["jupyter", "lab", *place, *as_root],
         f"JupyterLab: http://{host}:{port}  (Ctrl-C stops it; the link with its token follows)",

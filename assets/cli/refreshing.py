@@ -155,7 +155,7 @@ def _what_next(scene: Scene, home: Home) -> None:
         next_step = f"{program()} export {scene.name} --to {scene.name}.ply"
     lines = {
         "look": look,
-        "explore": "make ui (the graph, in a browser), make lab (notebooks/01_first_look.ipynb)",
+        "explore": "make ui (the graph, in a browser), make lab (01_first_look.ipynb)",
         "go on": f"{next_step}, {program()} --help",
     }
     for name, text in lines.items():

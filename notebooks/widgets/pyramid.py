@@ -181,6 +181,8 @@ def _evaluated(evaluation: xr.DataTree, metric: str, views: str) -> Grid:
         )
     from assets.bridge.mipmap import score_rows
     from assets.bridge.trees import group
+    from notebooks.scales import standing
+    from ops.mipmap.scales import parse_scale, scale_title
 
     stored = group(evaluation, "pictures")
     widths, heights = stored["widths"].values.tolist(), stored["heights"].values.tolist()
@@ -202,8 +204,9 @@ def _evaluated(evaluation: xr.DataTree, metric: str, views: str) -> Grid:
     unit = f", {rows[0]['units']}" if rows[0]["units"] != "1" else ""
     about = f"{metric}{unit}, mean of the {rows[0]['count']} {views} views against photos"
     labels = dict.fromkeys(evaluation.attrs["labels"].values())
+    known_as = standing(evaluation, lambda scale: scale_title(parse_scale(scale)))
     notes = [
-        f"{views} views: {rows[0]['standing']}",
+        f"{views} views: {known_as[views]}",
         *(f"pseudo ground truth: {n}" for n in labels),
     ]
     views_shown = list(dict.fromkeys(shown.values()))

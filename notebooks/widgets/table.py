@@ -13,7 +13,7 @@ from PIL import Image
 from notebooks.pixels import as_pixels
 from notebooks.widgets.base import BrowserWidget
 from notebooks.widgets.records import Column, check_format, columns_of, usual_format
-from notebooks.widgets.stills import Cell, table_picture
+from notebooks.widgets.stills import Cell, Line, Plot, table_picture
 from ops.errors import InputError
 
 if TYPE_CHECKING:
@@ -222,9 +222,30 @@ class ScoreTable(BrowserWidget):
             for column, described in zip(columns, self.columns, strict=True)
         ]
         more = f"and {self.count - _STILL_ROWS:,} more rows" if self.count > _STILL_ROWS else ""
-        y = next((c for c in columns if c.name == self.curve["y"]), None)
-        line = None if y is None else (y.name, y.values)
-        return table_picture([c.name for c in columns], shown, note=more, curve=line)
+        return table_picture([c.name for c in columns], shown, note=more, plot=self.plot())
+
+    def plot(self) -> Plot | None:
+        """The curve as the browser draws it: a line for each group; None without numbers."""
+        by_name = {c.name: c for c in self._columns}
+        y, x, by = (by_name.get(self.curve[k]) for k in ("y", "x", "group"))
+        if y is None:
+            return None
+        rows: dict[str, list[int]] = {}
+        for row in range(self.count):
+            value = "" if by is None else by.plain(row)
+            empty = by is not None and value in (None, "")
+            rows.setdefault("(none)" if empty else str(value), []).append(row)
+        lines = []
+        for name, mine in rows.items():
+            number = x is not None and x.is_number
+            at = x.values[mine] if x is not None and number else np.arange(len(mine), dtype=float)
+            points = np.stack([at, y.values[mine]])
+            points = points[:, np.isfinite(points).all(0)]
+            if number:
+                points = points[:, np.argsort(points[0], kind="stable")]
+            lines.append(Line(name, *points))
+        whole = x is None or x.whole or not x.is_number
+        return Plot(y.name, "order of rows" if x is None else x.name, lines, whole)
 
     def receive(self, content: Mapping[str, Any], buffers: Sequence[memoryview]) -> None:
         """Send the thumbnails of rows that came into sight."""

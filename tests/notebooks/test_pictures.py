@@ -68,6 +68,25 @@ def test_pictures_of_a_scene(home: Home) -> None:
         assert len(np.unique(shown.reshape(-1, 4), axis=0)) > 20
 
 
+def test_the_cross_of_a_map_is_seen_on_points_of_any_colour(home: Home) -> None:
+    views = open_views("demo/capture/views", home=home)
+    dots = np.random.default_rng(0).uniform(-0.3, 0.3, (20_000, 3)).astype(np.float32)
+    for grey in (20, 128, 235):
+        points = Points(
+            xyz=dots,
+            rgb=np.full((len(dots), 3), grey, np.uint8),
+            errors=np.zeros(len(dots), np.float32),
+            source="exact",
+        )
+        shown = pixels(capture_map(views, points)).astype(int)
+        shown = shown[: int(0.85 * shown.shape[0])]  # without the legend
+        for half in np.array_split(shown, 2, axis=1):
+            for colour in ((0x11, 0x15, 0x1C), (255, 255, 255)):
+                same = (half == (*colour, 255)).all(2)
+                assert same.sum() > 60, (grey, colour)
+                assert np.ptp(np.argwhere(same), axis=0).max() < 40  # at one place
+
+
 def test_what_has_nothing_to_show_says_so(home: Home) -> None:
     evaluation = open_artifact("demo/evaluation/held_out", home=home)
     with pytest.raises(InputError, match="at least one held-out view, found none"):

@@ -121,6 +121,11 @@ def test_a_pyramid_holds_what_is_stored(study: Home, evaluation: Any) -> None:
     assert widget.methods[widget.truth] == "photo"
     assert any(note.startswith("pseudo ground truth: ") for note in widget.notes)
     assert any(standing(evaluation)["extra"] in note for note in widget.notes)
+    # Below x1 poses of scored views are used in adaptation, above it they are not: both are said.
+    (said,) = [n for n in pyramid(evaluation).notes if n.startswith("scored views: ")]
+    below, above = said.removeprefix("scored views: ").split("; ")
+    assert below.startswith("×1/2: poses used in adaptation")
+    assert above == "×2: held out, not adapted on"
     with pytest.raises(InputError, match="no 'lpips' of 'scored' views; there are"):
         pyramid(evaluation, metric="lpips")
 

@@ -61,8 +61,8 @@ def test_runs_where_there_is_one_version(home: Home, tmp_path: Path, execute: An
     notebook = executed_on(home, tmp_path, execute)
     assert "only **v1**" in shown(notebook, "changes(TRAINED)", "text/markdown")
     assert "only **v1**" in shown(notebook, "changes(HELD_OUT)", "text/markdown")
-    asked = shown(notebook, '"iterations": 1200').replace("&gt;", ">")
-    assert "settings: train.iterations 60 -> 1200" in asked
+    asked = shown(notebook, '"iterations": 800').replace("&gt;", ">")
+    assert "settings: train.iterations 60 -> 800" in asked
     assert "v1" in shown(notebook, "versions(TRAINED)")
     for source in (
         "store_panel(SCENE)",
@@ -112,6 +112,36 @@ def test_what_if_names_what_a_setting_touches_and_changes_nothing(home: Home) ->
         what_if("demo", {"trian": {}}, home)
     with pytest.raises(InputError, match="no scene 'fox'"):
         what_if("fox", {}, home)
+
+
+def test_what_if_leaves_out_what_the_question_does_not_change(home: Home, tmp_path: Path) -> None:
+    copy = Home(tmp_path / "home")
+    shutil.copytree(home.root, copy.root)
+    # The evaluation is stale for a reason of its own: the file asks for another metric.
+    file = copy.scenes / "demo.toml"
+    file.write_text(TINY.replace('metrics = ["psnr", "ssim"]', 'metrics = ["psnr"]'))
+    same = what_if("demo", {"train": {"iterations": 60}}, copy).data
+    assert same.empty, "this is what there is now"
+    elsewhere = what_if("demo", {"exports": {}, "evaluation": {"metrics": ["psnr"]}}, copy).data
+    assert elsewhere.empty
+    # Other splats change what it would be made from, and another question its own settings.
+    trained = what_if("demo", {"train": {"iterations": 61}}, copy).data
+    assert list(trained.index) == [TRAINED, HELD_OUT]
+    assert trained.loc[HELD_OUT, ["now", "would be"]].tolist() == ["stale", "stale"]
+    again = what_if("demo", {"evaluation": {"metrics": ["ssim"]}}, copy).data
+    assert list(again.index) == [HELD_OUT]
+    # Set back, it is fresh, and there is nothing to do.
+    assert what_if("demo", {"evaluation": {"metrics": ["psnr", "ssim"]}}, copy).data.empty
+
+
+def test_what_if_follows_what_was_stale_already(home: Home, tmp_path: Path) -> None:
+    copy = Home(tmp_path / "home")
+    shutil.copytree(home.root, copy.root)
+    (copy.scenes / "demo.toml").write_text(TINY.replace("iterations = 60", "iterations = 70"))
+    assert what_if("demo", {"train": {"iterations": 70}}, copy).data.empty
+    # The evaluation waits for the splats now as it would then; it would be of other splats.
+    table = what_if("demo", {"train": {"iterations": 80}}, copy).data
+    assert list(table.index) == [TRAINED, HELD_OUT]
 
 
 def test_what_if_knows_what_can_be_restored(several: Home) -> None:

@@ -21,7 +21,7 @@ SQUARE = np.array([[0, 0, 0], [1, 0, 0], [1, 1, 0], [0, 1, 0]], np.float32)
 TWO = np.array([[0, 1, 2], [0, 2, 3]])
 UV = np.array([[0, 1], [1, 1], [1, 0], [0, 0]], np.float32)
 TEXTURE = np.array([[[255, 0, 0], [0, 255, 0]], [[0, 0, 255], [90, 60, 30]]], np.uint8)
-REAL = Path("/work/shared/meshes")
+REAL = Path(__file__).parents[4] / "shared" / "meshes"  # beside the repository
 
 
 def png(pixels: np.ndarray) -> bytes:
@@ -243,7 +243,7 @@ def test_picture_shows_the_nearest_face_and_the_right_texel() -> None:
         assert shown == pytest.approx(40 * 40, rel=0.01)
 
 
-@pytest.mark.skipif(not REAL.is_dir(), reason="real meshes are not on this machine")
+@pytest.mark.skipif(not REAL.is_dir(), reason=f"the sample meshes are not on this machine ({REAL})")
 @pytest.mark.parametrize(
     ("name", "faces"),
     [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -355,6 +356,25 @@ def test_click_on_a_camera_and_on_its_picture_goes_there(browser: Browser, tmp_p
         if 0 < x < box["width"] and 0 < y < box["height"]:
             browser.page.mouse.click(box["x"] + x, box["y"] + y)
             wait_for(browser, 0)
+
+
+@pytest.mark.parametrize(
+    ("names", "shown"),
+    [
+        (("train/000.png", "train/001.png", "test/000.png"), ["train/000.png", "train/001.png"]),
+        (("a/images/0.jpg", "a/images/1.jpg", "b/2.jpg"), ["0.jpg", "1.jpg"]),
+        (("a/left/0.jpg", "b/left/0.jpg", "0.jpg"), ["a/left/0.jpg", "b/left/0.jpg"]),
+    ],
+)
+def test_names_below_pictures_tell_them_apart(
+    names: tuple[str, ...], shown: list[str], browser: Browser, tmp_path: Path
+) -> None:
+    cameras = replace(some_cameras(3), names=names)
+    pictures = [np.zeros((20, 30, 3), np.uint8)] * 3
+    show(browser, view(some_splats(5), cameras, pictures=pictures, height=HEIGHT), tmp_path)
+    texts = browser.page.locator(".sw-thumb span").all_text_contents()
+    assert texts[:2] == shown
+    assert len(set(texts)) == len(set(names))
 
 
 def test_colour_by_a_quantity_shows_the_map(browser: Browser, tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import traitlets
 import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from PIL import Image
 
 from notebooks.artifacts import open_artifact, scores
@@ -23,6 +24,7 @@ from notebooks.widgets.export import save_page
 from notebooks.widgets.links import link
 from notebooks.widgets.records import columns_of, usual_format
 from notebooks.widgets.splats import view
+from notebooks.widgets.stills import COLOURS, draw
 from notebooks.widgets.table import ScoreTable, score_table, table
 from ops.cameras import Cameras, look_at
 from ops.errors import InputError
@@ -175,6 +177,56 @@ def test_still_picture_has_bars_as_long_as_numbers_are_large() -> None:
     lengths = [int(bar.max()) for bar in bars if bar.any()]
     assert lengths[-2] / lengths[-1] == pytest.approx(0.5, abs=0.06)
     assert len(lengths) == 2 or lengths[0] <= 2  # that of 0
+
+
+def test_the_still_has_a_line_for_each_group_as_the_page_has() -> None:
+    rows = {
+        "view": ["a", "b", "c", "a", "b", "c"],
+        "version": ["v1", "v1", "v1", "v2", "v2", "v2"],
+        "psnr": [20.0, 22.0, 24.0, 30.0, np.nan, 28.0],
+        "step": [20, 10, 0, 0, 10, 20],
+        "time": [0.5, 0.1, 0.9, 0.5, 0.1, 0.9],
+    }
+    by_order = table(rows, y="psnr", group="version").plot()
+    assert by_order is not None
+    assert (by_order.x, by_order.whole) == ("order of rows", True)
+    assert [(m.name, m.x.tolist(), m.y.tolist()) for m in by_order.lines] == [
+        ("v1", [0, 1, 2], [20, 22, 24]),
+        ("v2", [0, 2], [30, 28]),
+    ]
+    over_steps = table(rows, y="psnr", x="step", group="version").plot()
+    assert over_steps is not None
+    assert [m.x.tolist() for m in over_steps.lines] == [[0, 10, 20], [0, 20]]
+    assert over_steps.lines[0].y.tolist() == [24, 22, 20]
+    over_time = table(rows, y="psnr", x="time").plot()
+    assert over_time is not None
+    assert not over_time.whole
+    assert [m.name for m in over_time.lines] == [""]
+    assert table({"view": ["a", "b"]}).plot() is None
+    numbers = table({"psnr": [1.0, 2.0, 3.0], "fold": [0, None, 0]}, y="psnr", group="fold").plot()
+    assert numbers is not None
+    assert [(m.name, m.y.tolist()) for m in numbers.lines] == [("0", [1, 3]), ("(none)", [2])]
+
+    def colours(widget: ScoreTable) -> list[bool]:
+        """Which of the colours of lines are in the picture, as opaque as lines are."""
+        picture = np.asarray(Image.open(io.BytesIO(widget.still())).convert("RGBA"))
+        wanted = [(*(int(c[i : i + 2], 16) for i in (1, 3, 5)), 255) for c in COLOURS[:3]]
+        return [bool((picture == w).all(2).sum() > 30) for w in wanted]
+
+    assert colours(table(rows, y="psnr", group="version")) == [True, True, False]
+    assert colours(table(rows, y="psnr")) == [True, False, False]
+
+
+@pytest.mark.parametrize("count", [2, 3, 10, 200])
+def test_an_axis_of_positions_has_whole_numbers(count: int) -> None:
+    plot = table({"psnr": np.linspace(20, 30, count)}).plot()
+    assert plot is not None
+    axes = Figure().add_subplot()
+    draw(axes, plot)
+    low, high = axes.get_xlim()
+    ticks = [t for t in axes.get_xticks() if low <= t <= high]
+    assert len(ticks) >= 2
+    assert all(t == round(t) for t in ticks)
 
 
 # In a page ----------------------------------------------------------------------------------------

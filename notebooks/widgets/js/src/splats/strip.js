@@ -1,5 +1,6 @@
 // Pictures of the cameras in a row, loaded when they come into sight.
 import { bytesOf, h } from "../dom.js";
+import { shortNames } from "./names.js";
 
 const WAIT = 60; // milliseconds in which requests are gathered
 const AT_ONCE = 16; // pictures of one request
@@ -9,12 +10,13 @@ export class Strip {
     this.panel = panel;
     this.urls = new Map();
     this.wanted = new Set();
+    const shown = shortNames(cameras.map((camera) => camera.name));
     this.items = cameras.map((camera, i) =>
       h(
         "button",
         { type: "button", class: "sw-thumb", title: camera.name, "aria-label": `camera ${camera.name}`, "data-view": i, tabindex: -1, onclick: () => onPick(i) },
         h("img", { alt: "", draggable: "false" }),
-        h("span", { text: camera.name.split("/").pop() }),
+        h("span", { text: shown[i] }),
       ),
     );
     this.element = h("div", { class: "sw-strip", role: "listbox", "aria-label": "cameras" }, ...this.items);
