@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 
@@ -87,16 +86,6 @@ def curves(
         figure.savefig(buffer, format="png")
         data = base64.b64encode(buffer.getvalue()).decode()
     return f"![{alt}](data:image/png;base64,{data})"
-
-
-def save_png(pixels: np.ndarray, path: Path) -> None:
-    """Write a picture [H, W, 3] uint8 in one step."""
-    from PIL import Image
-
-    path.parent.mkdir(parents=True, exist_ok=True)
-    new = path.with_name(f".{path.name}.new")
-    Image.fromarray(np.ascontiguousarray(pixels)).save(new, "PNG")
-    new.replace(path)
 
 
 def scatter_three_ways(xyz: np.ndarray, rgb: np.ndarray, size: int = 300) -> np.ndarray:

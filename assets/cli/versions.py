@@ -119,7 +119,7 @@ def _draw(key: str, a: str, b: str, pictures: Pictures, file: Path | None) -> Pa
     """Write the picture; None where no pictures differ."""
     if not pictures.sections:
         return None
-    from assets.previews import save_png
+    from assets.png import save_png
     from ops.evaluation.difference_sheet import difference_sheet
 
     scene, _, name = key.partition("/")

@@ -46,7 +46,7 @@ def contact_sheet(
     import xarray as xr
 
     from assets.bridge.evaluation import mean_scores, sheet_rows
-    from assets.previews import save_png
+    from assets.png import save_png
     from ops.evaluation.contact_sheet import contact_sheet as draw
 
     name = work.scene.name

@@ -64,7 +64,7 @@ def table(
     import numpy as np
 
     from assets.bridge.mipmap import ablations_tree
-    from assets.previews import save_png
+    from assets.png import save_png
     from ops.mipmap.ablate import ablations
     from ops.mipmap.figures import ablation_bars
 
@@ -101,9 +101,8 @@ def _row(
 ) -> tuple[list[dict[str, Any]], str]:
     """The rows of one variation at a scale, and how its pseudo ground truth was made."""
     from assets.bridge.mipmap import prior_arrays_from
+    from assets.mipmap.at_base import base_from, base_of, truth_of
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import base_from, base_of
-    from assets.mipmap.evaluation import truth_of
     from ops.mipmap.prior.dispatch import prior_from
     from ops.mipmap.scales import parse_scale
     from ops.mipmap.study import run_scale

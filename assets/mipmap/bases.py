@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from fractions import Fraction
 from typing import TYPE_CHECKING
 
+from assets.mipmap.at_base import FIELDS, base_from, views_at_base
 from assets.mipmap.looks import pictures_preview
 from assets.splats.looks import finite, opacity_not_collapsed, training_preview
-from assets.splats.trained import train_on
+from assets.splats.training import train_on
 from assets.stage import Reads, Work, stage
 from ops.mipmap.settings import ProtocolSettings
 from ops.splats.settings import TrainSettings
@@ -16,59 +16,6 @@ from storage.schemas import SCALED_PICTURES, TRAINING
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from ops.capture.model import Views
-    from ops.mipmap.study import Base
-
-SIZES = {"zoom_out": "shrink_base_by", "zoom_in": "enlarge_base_by"}
-FIELDS = tuple(SIZES.values())
-"""The settings of ``[mipmap]`` that say how large bases are."""
-
-
-def views_at_base(work: Work, views: xr.DataTree, direction: str = "") -> Views:
-    """The capture at the size that the base of a direction is trained at."""
-    from assets.bridge.views import StoredViews
-    from ops.mipmap.protocol import base_views
-
-    return base_views(StoredViews(views), divisor_of(work, direction or work.variant))
-
-
-def divisor_of(work: Work, direction: str) -> int:
-    """How many times smaller than the capture the photos of a direction's base are."""
-    return int(getattr(work.also["mipmap"], SIZES[direction]))
-
-
-def base_from(work: Work, views: xr.DataTree, splats: xr.DataTree, direction: str) -> Base:
-    """The base of a direction as operations want it."""
-    from assets.bridge.splats import splats_from
-    from assets.bridge.views import StoredViews
-    from ops.mipmap.study import Base
-
-    return Base(
-        splats=splats_from(splats),
-        capture=StoredViews(views),
-        divisor=divisor_of(work, direction),
-        iterations=iterations_of(splats),
-    )
-
-
-def iterations_of(trained: xr.DataTree) -> int:
-    """Steps that splats were trained for."""
-    from assets.bridge.trees import group
-
-    return int(group(trained, "history")["iteration"].values.max())
-
-
-def direction_of(scale: Fraction) -> str:
-    """Which base a scale starts from: that for larger or that for smaller renderings."""
-    return "zoom_in" if scale > 1 else "zoom_out"
-
-
-def base_of(scale: Fraction, given: Mapping[str, xr.DataTree]) -> tuple[str, xr.DataTree]:
-    """The direction of a scale, and its base among the inputs of a stage, by name."""
-    direction = direction_of(scale)
-    own = given.get(f"mipmap/{direction}/base")
-    return direction, given["splats/trained"] if own is None else own
 
 
 @stage(

@@ -17,7 +17,6 @@ from storage.schemas import MULTISCALE
 if TYPE_CHECKING:
     import xarray as xr
 
-    from ops.capture.model import Views
     from ops.mipmap.baselines import Candidate
     from ops.mipmap.evaluate import ScaleEvaluation
 
@@ -76,8 +75,8 @@ def _scale(
 ) -> ScaleEvaluation:
     from assets.bridge.mipmap import pseudo_from
     from assets.bridge.splats import splats_from
+    from assets.mipmap.at_base import base_of, iterations_of, truth_of, views_at_base
     from assets.mipmap.background import background_of
-    from assets.mipmap.bases import base_of, iterations_of, views_at_base
     from ops.mipmap.baselines import (
         adapted_splats_candidate,
         closed_form_candidates,
@@ -114,7 +113,7 @@ def _scale(
 def _references(name: str, direction: str, given: Mapping[str, xr.DataTree]) -> list[Candidate]:
     """What was trained to compare with at a scale, where that was asked for."""
     from assets.bridge.splats import splats_from
-    from assets.mipmap.bases import iterations_of
+    from assets.mipmap.at_base import iterations_of
     from ops.mipmap.baselines import antialiased_base_candidate, retrained_candidate
 
     found = []
@@ -125,26 +124,8 @@ def _references(name: str, direction: str, given: Mapping[str, xr.DataTree]) -> 
     return found
 
 
-def truth_of(
-    work: Work, views: xr.DataTree, name: str, given: Mapping[str, xr.DataTree]
-) -> Views | None:
-    """What renders of a scale are compared with; None beyond what the photos show."""
-    from assets.bridge.mipmap import PictureViews
-    from assets.bridge.views import StoredViews
-    from ops.mipmap.protocol import true_views
-    from ops.mipmap.scales import parse_scale
-    from ops.mipmap.settings import base_divisor
-
-    stored, scale = StoredViews(views), parse_scale(name)
-    divisor = base_divisor(scale, work.also["mipmap"])
-    rendered = given.get(f"mipmap/{name}/truth")
-    if rendered is not None:
-        return PictureViews(rendered, stored, scale / divisor)
-    return true_views(stored, scale, divisor)
-
-
 def _draw(found: list[ScaleEvaluation], folder: Path) -> None:
-    from assets.previews import save_png
+    from assets.png import save_png
     from ops.mipmap.figures import curves, strip
     from ops.mipmap.scales import scale_name
 

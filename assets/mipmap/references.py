@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from assets.mipmap.bases import FIELDS, direction_of, divisor_of, views_at_base
+from assets.mipmap.at_base import FIELDS, direction_of, divisor_of, views_at_base
 from assets.splats.looks import finite, opacity_not_collapsed, training_preview
-from assets.splats.trained import train_on
+from assets.splats.training import train_on
 from assets.stage import Reads, Work, stage
 from ops.mipmap.settings import ProtocolSettings
 from ops.splats.settings import TrainSettings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from assets.mipmap.bases import FIELDS, base_from, direction_of, divisor_of, views_at_base
+from assets.mipmap.at_base import FIELDS, base_from, direction_of, divisor_of, views_at_base
 from assets.mipmap.looks import adapted_preview, fewer_when_smaller, pictures_preview, prior_preview
 from assets.splats.looks import finite
 from assets.stage import Reads, Work, stage

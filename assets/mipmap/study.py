@@ -7,7 +7,7 @@ from functools import cache
 
 from assets.mipmap import ablations, bases, evaluation, references, scales, truth
 from assets.mipmap.ablations import AblationSettings
-from assets.mipmap.bases import SIZES, direction_of
+from assets.mipmap.at_base import SIZES, direction_of
 from assets.scenes import Scene
 from assets.settings import Section
 from assets.stage import Stage

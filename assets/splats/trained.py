@@ -9,14 +9,13 @@ from assets.splats.looks import (
     opacity_not_collapsed,
     training_preview,
 )
+from assets.splats.training import train_on
 from assets.stage import Work, stage
 from ops.splats.settings import TrainSettings
 from storage.schemas import TRAINING
 
 if TYPE_CHECKING:
     import xarray as xr
-
-    from ops.capture.model import Views
 
 
 @stage(
@@ -42,27 +41,3 @@ def trained(
     from assets.bridge.views import StoredViews
 
     return train_on(work, settings, StoredViews(views), points)
-
-
-def train_on(work: Work, settings: TrainSettings, views: Views, points: xr.DataTree) -> xr.DataTree:
-    """Train on views, with what a user should know of it noted."""
-    from assets.bridge.points import points_from
-    from assets.bridge.splats import training_tree
-    from ops.splats.training import train
-
-    result = train(
-        views,
-        points_from(points),
-        settings,
-        device=work.device,
-        checkpoint_path=work.checkpoint,
-        progress=work.progress,
-    )
-    notes = []
-    if result.dropped:
-        notes.append(f"{result.dropped} Gaussians with values that are not finite were removed.")
-    if points.attrs["source"] == "random":
-        notes.append("Training started from random points.")
-    for note in notes:
-        work.note(note)
-    return training_tree(result.splats, settings.mode, result.history, notes=notes)

@@ -208,3 +208,28 @@ def test_a_local_name_is_not_that_of_the_module(
 ) -> None:
     before, after = (probe(stage=f"OTHER = {value}\n{body}\n") for value in (4, 5))
     assert (before != after) == counts
+
+
+def test_what_is_shown_counts_for_no_recipe(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another colour in a preview must not train splats anew."""
+    from assets.graph import known_sections, stages_of
+    from assets.scenes import all_scenes
+    from storage.home import Home
+
+    monkeypatch.setenv("SPLATWORKS_HOME", str(tmp_path))
+    home = Home.find().create()
+    (home.scenes / "photos.toml").write_text(
+        'studies = ["mipmap"]\n[source]\npath = "."\nlayout = "photos"\n'
+        "[mipmap]\nantialiased_base = true\nretrain = true\n"
+    )
+    code, names = Code.read(), set()
+    for scene in all_scenes(home, known_sections()).values():
+        assert not isinstance(scene, Exception), scene
+        for name, stage in stages_of(scene).items():
+            names.add(name)
+            reached = [m.partition(":")[0] for m in code.of(stage.run)]
+            shown = [m for m in reached if m.endswith(".looks") or m == "assets.previews"]
+            assert not shown, name
+    assert {"capture/structure", "mipmap/x4/retrained", "mipmap_ablations/table"} <= names
