@@ -136,8 +136,10 @@ def lab(host: str, port: int) -> None:
         out.print(sentence, highlight=False)
     as_root = ["--allow-root"] if hasattr(os, "geteuid") and os.geteuid() == 0 else []
     place = [f"--ip={host}", f"--port={port}", f"--notebook-dir={home.notebooks}"]
+    # It would look for newer versions without being asked to.
+    quiet = ["--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate"]
     _serve(
-        ["jupyter", "lab", *place, *as_root],
+        ["jupyter", "lab", *place, *quiet, *as_root],
         f"JupyterLab: http://{host}:{port}  (Ctrl-C stops it; the link with its token follows)",
     )
 
