@@ -81,11 +81,10 @@ class Plan:
             return words + f"{which} ran before, so their time is unknown"
         took = span(float(f"{self.seconds:.2g}"))
         words += f"{took if self.seconds < 1 else f'about {took}'} by earlier runs"
-        scaled = [s for s in work if s.duration is not None and s.duration.basis]
+        scaled = [f"{s.key}: {s.duration.basis}" for s in work if s.duration and s.duration.basis]
         if scaled:
-            first = scaled[0]
             more = f"; {len(scaled) - 1} more from others" if len(scaled) > 1 else ""
-            words += f" ({first.key}: {first.duration.basis if first.duration else ''}{more})"
+            words += f" ({scaled[0]}{more})"
         if unknown:
             words += f", and {unknown} that never ran, whose time is unknown"
         if any(s.how == "check" for s in work):

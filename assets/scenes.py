@@ -39,9 +39,7 @@ EVERYTHING = "everything"  # the Dagster job of all artifacts; scenes have jobs 
 REFRESH = "refresh"  # the Dagster job that brings artifacts up to date
 _NAME = re.compile(r"[a-z0-9]+(_[a-z0-9]+)*")  # Dagster joins the parts of a key with two of "_"
 _LONGEST = 63
-_TWICE = re.compile(
-    r"Cannot declare (\(.*\)) twice"
-)  # what tomllib says of a table's second header
+_TWICE = re.compile(r"Cannot declare (\(.*\)) twice")  # tomllib, of a table's second header
 
 
 @dataclass(frozen=True, kw_only=True)

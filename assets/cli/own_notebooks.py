@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from pathlib import Path
 from typing import Any
+
+from storage.whole import write_whole
 
 _MARK = "splatworks"
 """Name in a copy's metadata of the hash of the cells that it was copied with."""
@@ -45,9 +46,7 @@ def copy_notebooks(project: Path, own: Path) -> list[str]:
                 )
                 continue
         notebook["metadata"][_MARK] = {"cells": cells}
-        new = copy.with_name(f".{copy.name}.{os.getpid()}")
-        new.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", "utf-8")
-        new.replace(copy)
+        write_whole(copy, json.dumps(notebook, indent=1, ensure_ascii=False) + "\n")
     return kept
 
 

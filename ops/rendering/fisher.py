@@ -249,7 +249,7 @@ def _check_information(information: Fisher, splats: Splats) -> None:
     for name, value in information.tensors().items():
         if not bool(((value >= 0) & (value < float("inf"))).all()):
             raise InputError(
-                f"uncertainty maps: information should be finite and not negative, which that of "
+                "uncertainty maps: information should be finite and not negative, which that of "
                 f"{name} is not"
             )
 

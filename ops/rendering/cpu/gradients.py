@@ -66,13 +66,12 @@ def differentiate(
     p, height, width = view.parameters, view.height, view.width
     image, planes, transmittance = drawn.image, drawn.planes, drawn.transmittance
     n, n_features = view.count, p.features.shape[1]
+    needed = 4 * height * width * (3 + len(planes))
+    guard_memory(needed, f"the gradient of {width} x {height} pixels")
     if pixels.colors is None:
         v_image = np.zeros((height, width, 3), np.float32)
     else:
         v_image = as_array(pixels.colors)
-    guard_memory(
-        4 * height * width * (3 + len(planes)), f"the gradient of {width} x {height} pixels"
-    )
     v_planes = _plane_gradients(pixels.features, pixels.depth, planes.shape)
     v_alphas = np.empty((0, 0), np.float32) if pixels.alphas is None else as_array(pixels.alphas)
 

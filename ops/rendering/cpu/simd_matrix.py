@@ -20,7 +20,7 @@ from ops.rendering.cpu.simd import (
     fused,
     vector_intrinsic,
 )
-from ops.rendering.cpu.simd_memory import element, load_vector, offset, store_vector
+from ops.rendering.cpu.simd_memory import element, load_vector, offset, rows_of, store_vector
 
 _I32, _I64 = ir.IntType(32), ir.IntType(64)
 _SUMS = types.UniTuple(f32x16, LANES)
@@ -168,16 +168,11 @@ def transpose(
     def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
         kinds = signature.args
 
-        def rows(array: int) -> list[Any]:
-            step = context.cast(builder, arguments[array + 2], kinds[array + 2], types.intp)
-            last = builder.mul(step, ir.Constant(_I64, LANES - 1))
-            reach = builder.add(last, ir.Constant(_I64, LANES))
-            start = element(context, builder, kinds, arguments, array, count=reach)
-            return [
-                builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(LANES)
-            ]
-
-        _turn(builder, rows(0), rows(3))
+        source_rows, target_rows = (
+            rows_of(context, builder, kinds, arguments, array, rows=LANES, width=LANES)
+            for array in (0, 3)
+        )
+        _turn(builder, source_rows, target_rows)
         return context.get_dummy_value()
 
     return types.void(source, at, stride, target, to, target_stride), codegen

@@ -65,6 +65,18 @@ def _check_bounds(builder: Any, index: Any, count: Any, size: Any) -> None:
         builder.call(cgutils.get_or_insert_function(builder.module, ends, "abort"), [])
 
 
+def rows_of(
+    context: Any, builder: Any, kinds: Any, arguments: Any, which: int, *, rows: int, width: int
+) -> list[Any]:
+    """The addresses of rows of ``width`` elements: argument ``which`` is the array, then come the
+    index of the first and how far they lie apart."""
+    step = context.cast(builder, arguments[which + 2], kinds[which + 2], types.intp)
+    last = builder.mul(step, ir.Constant(_I64, rows - 1))
+    reach = builder.add(last, ir.Constant(_I64, width))
+    start = element(context, builder, kinds, arguments, which, count=reach)
+    return [builder.gep(start, [builder.mul(step, ir.Constant(_I64, r))]) for r in range(rows)]
+
+
 def load_vector(builder: Any, address: Any) -> Any:
     value = builder.load(builder.bitcast(address, ir.PointerType(VF)))
     value.align = 4
@@ -224,13 +236,9 @@ def _block_loader(count: int) -> Any:
     def load(typingctx: Any, array: Any, index: Any, stride: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            step = context.cast(builder, arguments[2], kinds[2], types.intp)
-            rows = builder.mul(step, ir.Constant(_I64, _QUAD - 1))
-            reach = builder.add(rows, ir.Constant(_I64, _QUAD * count))
-            start = element(context, builder, kinds, arguments, count=reach)
+            rows = rows_of(context, builder, kinds, arguments, 0, rows=_QUAD, width=_QUAD * count)
             quads = []
-            for row in range(_QUAD):
-                begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
+            for begin in rows:
                 for q in range(count):
                     pointer = builder.bitcast(
                         offset(builder, begin, _QUAD * q),
@@ -263,13 +271,9 @@ def _block_storer(count: int) -> Any:
     def store(typingctx: Any, array: Any, index: Any, stride: Any, columns: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
             kinds = signature.args
-            step = context.cast(builder, arguments[2], kinds[2], types.intp)
-            rows = builder.mul(step, ir.Constant(_I64, _QUAD - 1))
-            reach = builder.add(rows, ir.Constant(_I64, _QUAD * count))
-            start = element(context, builder, kinds, arguments, count=reach)
+            rows = rows_of(context, builder, kinds, arguments, 0, rows=_QUAD, width=_QUAD * count)
             vectors = [builder.extract_value(arguments[3], c) for c in range(count)]
-            for row in range(_QUAD):
-                begin = builder.gep(start, [builder.mul(step, ir.Constant(_I64, row))])
+            for row, begin in enumerate(rows):
                 for q in range(count):
                     places = range(_QUAD * (count * row + q), _QUAD * (count * row + q + 1))
                     quad = _gathered(
