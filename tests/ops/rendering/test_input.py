@@ -168,10 +168,12 @@ def test_a_gradient_of_more_than_the_memory_that_is_free(make, monkeypatch):
     splats = make.trainable(make.splats(30))
     [seen] = render(splats, make.cameras([(64, 48)]))
     asked = []
-    monkeypatch.setattr(gradients, "guard_memory", lambda needed, what: asked.append(what))
+    monkeypatch.setattr(
+        gradients, "guard_memory", lambda needed, what: asked.append((what, needed))
+    )
     seen.colors.sum().backward()
-    assert any("the gradient of 64 x 48 pixels" in what for what in asked)
-    assert any("the gradient of " in what and "intersections" in what for what in asked)
+    assert ("the gradient of 64 x 48 pixels", 4 * 64 * 48 * 3) in asked
+    assert any("intersections" in what and needed >= 4 * 16 for what, needed in asked)
 
 
 def test_an_image_that_no_machine_holds(make):
